@@ -1,0 +1,38 @@
+# omserve_library(NAME SRCS a.cc ... DEPS lib ...): one static library per folder, every dependency spelled out.
+# omserve_test(NAME SRCS a_test.cc ... DEPS lib ... [LABELS l ...]): one gtest binary, run by ctest.
+
+add_library(omserve_flags INTERFACE)
+target_compile_options(omserve_flags INTERFACE -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Werror=return-type)
+target_compile_definitions(omserve_flags INTERFACE SPDLOG_COMPILED_LIB SPDLOG_FMT_EXTERNAL OMSERVE_VERSION="${PROJECT_VERSION}")
+if(OMSERVE_SANITIZE)
+  target_compile_options(omserve_flags INTERFACE -fsanitize=${OMSERVE_SANITIZE} -fno-omit-frame-pointer)
+  target_link_options(omserve_flags INTERFACE -fsanitize=${OMSERVE_SANITIZE})
+endif()
+
+function(omserve_library NAME)
+  cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
+  add_library(${NAME} STATIC ${ARG_SRCS})
+  target_include_directories(${NAME} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}>)
+  target_link_libraries(${NAME} PUBLIC ${ARG_DEPS} PRIVATE $<BUILD_INTERFACE:omserve_flags>)
+endfunction()
+
+function(omserve_test NAME)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SRCS;DEPS;LABELS" ${ARGN})
+  if(NOT OMSERVE_BUILD_TESTS)
+    return()
+  endif()
+  if(NOT ARG_LABELS)
+    set(ARG_LABELS unit)
+  endif()
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 300)
+  endif()
+  add_executable(${NAME} ${ARG_SRCS})
+  target_link_libraries(${NAME} PRIVATE ${ARG_DEPS} omserve_flags GTest::gtest GTest::gmock GTest::gtest_main)
+  add_test(NAME ${NAME} COMMAND ${NAME})
+  set_tests_properties(${NAME} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
+endfunction()
+
+if(OMSERVE_BUILD_TESTS)
+  enable_testing()
+endif()

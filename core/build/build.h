@@ -1,0 +1,48 @@
+// The build driver: options → import → optimise → plan → cut → OM, with progress. Everything that decides how a model
+// is laid out happens here (docs/design.md, law 1).
+#ifndef OMSERVE_CORE_BUILD_BUILD_H_
+#define OMSERVE_CORE_BUILD_BUILD_H_
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "core/base/deadline.h"
+#include "core/cluster/cluster.h"
+#include "core/om/model.h"
+#include "core/partition/parallel_options.h"
+#include "core/passes/passes.h"
+
+namespace omserve {
+
+struct BuildOptions {
+  std::string model_name;   // default: the graph's name, else the file's stem
+  InputShapes input_shapes;
+  Cluster cluster = Cluster::Local(1);
+  std::optional<ParallelOptions> parallel;  // absent: the whole model, a replica on every device of the cluster
+};
+
+struct BuildProgress {
+  std::string phase;      // "import", "optimize", "plan", "cut", "write"
+  double fraction = 0;    // of the phase, 0 to 1
+  std::string message;    // may be empty
+};
+
+// Parses "input_ids:1,128;mask:1,128" (the form of --input-shape). INVALID_ARGUMENT names the part that is wrong.
+absl::StatusOr<InputShapes> ParseInputShapes(absl::string_view text);
+
+// Builds the model at `model_path` (ONNX) in memory; weights stay mapped. `limit` is looked at between and inside
+// phases. Errors carry the phase: "plan: …".
+absl::StatusOr<SlicedModel> BuildModel(const std::string& model_path, const BuildOptions& options,
+                                       const std::function<void(const BuildProgress&)>& progress,
+                                       const WaitLimit& limit = {});
+
+// BuildModel, then WriteOm to `om_path`.
+absl::Status BuildOm(const std::string& model_path, const std::string& om_path, const BuildOptions& options,
+                     const std::function<void(const BuildProgress&)>& progress, const WaitLimit& limit = {});
+
+}  // namespace omserve
+
+#endif  // OMSERVE_CORE_BUILD_BUILD_H_

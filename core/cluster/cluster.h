@@ -1,0 +1,82 @@
+// Cluster: the devices a model may be cut over, their memory and the links between them, as read from
+// cluster_config.json (both documented forms; format: docs/cann/… of CANN 8.0, "CLUSTER_CONFIG").
+#ifndef OMSERVE_CORE_CLUSTER_CLUSTER_H_
+#define OMSERVE_CORE_CLUSTER_CLUSTER_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace omserve {
+
+// "cluster:node:item" or "cluster:node:item:chip"; three fields mean chip 0.
+struct LogicalDeviceId {
+  int cluster = 0;
+  int node = 0;
+  int item = 0;
+  int chip = 0;
+
+  // INVALID_ARGUMENT names the text. Blanks and one pair of brackets around the text are tolerated.
+  static absl::StatusOr<LogicalDeviceId> Parse(absl::string_view text);
+  // A comma list whose fields may be ranges "a~b": "0:0:0~1,0:1:0" → three ids, in order, without repeats.
+  static absl::StatusOr<std::vector<LogicalDeviceId>> ParseList(absl::string_view text);
+  // Four fields: "0:0:1:0".
+  std::string ToString() const;
+  auto operator<=>(const LogicalDeviceId&) const = default;
+};
+
+// Time of moving n bytes over one link: alpha + n * beta.
+struct LinkCost {
+  double alpha_seconds = 0;           // per message
+  double beta_seconds_per_byte = 0;   // 1 / bandwidth
+
+  double Time(double bytes) const { return alpha_seconds + bytes * beta_seconds_per_byte; }
+};
+
+struct ClusterDevice {
+  LogicalDeviceId id;
+  std::string type;             // item_type: "Ascend910B1", "cpu"
+  int64_t memory_bytes = 0;     // 0: not stated
+  double flops_per_second = 0;  // peak the cost model uses
+  double bytes_per_second = 0;  // memory bandwidth the cost model uses
+};
+
+enum class CollectiveKind { kAllReduce, kAllGather, kReduceScatter, kAllToAll, kBroadcast, kSendReceive };
+
+class Cluster {
+ public:
+  // Errors are located: "cluster_config.json.cluster[0].cluster_nodes[1].port: expected an integer from 0 to 65535,
+  // found \"x\"".
+  static absl::StatusOr<Cluster> FromJson(absl::string_view text, absl::string_view source);
+  static absl::StatusOr<Cluster> FromFile(const std::string& path);
+  // `count` CPU devices on one node, ids 0:0:0 … 0:0:count-1: what standalone uses without a file.
+  static Cluster Local(int count);
+
+  const std::vector<ClusterDevice>& devices() const { return devices_; }
+  int num_devices() const { return static_cast<int>(devices_.size()); }
+  int num_nodes() const;
+
+  // The link between two devices given by position: inside a node, or between nodes.
+  LinkCost Link(int a, int b) const;
+
+  // Time in seconds of one collective over the devices at `positions`, each with `bytes` of payload: all-reduce: the
+  // buffer; all-gather: the whole output; reduce-scatter: the whole input; all-to-all: the local buffer. α–β models of
+  // ring, halving-doubling, tree and hierarchical algorithms (reference: Thakur et al. 2005); the cheapest wins.
+  double CollectiveTime(CollectiveKind kind, const std::vector<int>& positions, double bytes) const;
+
+  // The file as it was read; stored in the OM.
+  const std::string& source_json() const { return source_json_; }
+
+ private:
+  std::vector<ClusterDevice> devices_;  // by node, then item, then chip
+  LinkCost intra_node_;
+  LinkCost inter_node_;
+  std::string source_json_;
+};
+
+}  // namespace omserve
+
+#endif  // OMSERVE_CORE_CLUSTER_CLUSTER_H_

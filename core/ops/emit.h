@@ -1,0 +1,62 @@
+// Emission: what a node becomes on one device. The lowering (core/partition/lower) gives each operator its local
+// inputs and its coordinates; most operators are simply cloned with local shapes, some adjust a parameter (Reshape's
+// shape) or become several nodes (a gather from a table that is cut by rows).
+#ifndef OMSERVE_CORE_OPS_EMIT_H_
+#define OMSERVE_CORE_OPS_EMIT_H_
+
+#include <functional>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "core/ops/op.h"
+
+namespace omserve {
+
+class EmitContext {
+ public:
+  // `source`: the node in the whole graph. `local_inputs`: one value of `slice` per input of the node (invalid where
+  // absent). `factor_parts[f]`: into how many parts factor f is cut; `factor_index[f]`: which part this device has.
+  EmitContext(const Graph& whole, const Node& source, const ShardingRule& rule, Graph* slice,
+              std::vector<ValueId> local_inputs, std::vector<int64_t> factor_parts, std::vector<int64_t> factor_index)
+      : whole_(whole), source_(source), rule_(rule), slice_(slice), local_inputs_(std::move(local_inputs)),
+        factor_parts_(std::move(factor_parts)), factor_index_(std::move(factor_index)) {}
+
+  const Node& source() const { return source_; }
+  NodeView view() const { return NodeView(whole_, source_); }
+  const ShardingRule& rule() const { return rule_; }
+  Graph& slice() { return *slice_; }
+  absl::Span<const ValueId> local_inputs() const { return local_inputs_; }
+  int64_t factor_parts(int factor) const { return factor_parts_[factor]; }
+  int64_t factor_index(int factor) const { return factor_index_[factor]; }
+  // Size of the local part of a factor, and where it begins.
+  int64_t local_size(int factor) const { return rule_.factors[factor].size / factor_parts_[factor]; }
+  int64_t local_begin(int factor) const { return factor_index_[factor] * local_size(factor); }
+
+  // Shape of output `i` on this device: the product of the local sizes of each dimension's factors.
+  Shape LocalOutputShape(int i) const;
+
+  // A node of the slice with inferred outputs; a helper for emissions of several nodes.
+  absl::StatusOr<ValueId> Add(const std::string& type, const std::string& name, std::vector<ValueId> inputs,
+                              AttrMap attrs = {});
+  ValueId Constant(const std::string& name, Tensor value);
+
+ private:
+  const Graph& whole_;
+  const Node& source_;
+  const ShardingRule& rule_;
+  Graph* slice_;
+  std::vector<ValueId> local_inputs_;
+  std::vector<int64_t> factor_parts_;
+  std::vector<int64_t> factor_index_;
+};
+
+// The default emission: a copy of the node on the local inputs, outputs inferred; INTERNAL if they do not match the
+// local shapes that the rule implies.
+absl::StatusOr<std::vector<ValueId>> EmitClone(EmitContext& context);
+
+// As EmitClone, with input `input` (a shape parameter) replaced by the local shape of output 0.
+absl::StatusOr<std::vector<ValueId>> EmitWithLocalShape(EmitContext& context, int input);
+
+}  // namespace omserve
+
+#endif  // OMSERVE_CORE_OPS_EMIT_H_
