@@ -48,11 +48,12 @@ enum class CollectiveKind { kAllReduce, kAllGather, kReduceScatter, kAllToAll, k
 
 class Cluster {
  public:
-  // Errors are located: "cluster_config.json.cluster[0].cluster_nodes[1].port: expected an integer from 0 to 65535,
+  // Node and item ids are those of the file; a chip is the position in item_def.device_list. What the file does not
+  // state (peak rates, links) gets defaults. UNIMPLEMENTED for the rank tables of CANN 9. Errors are located: "cluster_config.json.cluster[0].cluster_nodes[1].port: expected an integer from 0 to 65535,
   // found \"x\"".
   static absl::StatusOr<Cluster> FromJson(absl::string_view text, absl::string_view source);
   static absl::StatusOr<Cluster> FromFile(const std::string& path);
-  // `count` CPU devices on one node, ids 0:0:0 … 0:0:count-1: what standalone uses without a file.
+  // `count` >= 1 CPU devices on one node, ids 0:0:0 … 0:0:count-1: what standalone uses without a file.
   static Cluster Local(int count);
 
   const std::vector<ClusterDevice>& devices() const { return devices_; }
@@ -74,6 +75,7 @@ class Cluster {
   std::vector<ClusterDevice> devices_;  // by node, then item, then chip
   LinkCost intra_node_;
   LinkCost inter_node_;
+  bool interface_per_item_ = false;  // each item has its own network interface; else those of a node share one
   std::string source_json_;
 };
 
