@@ -1,0 +1,58 @@
+// Mesh: the devices of a plan in a grid of atomic axes. Axis sizes are primes (8 devices: axes 2x2x2), so every
+// factorisation of the device count is a set of axes, and sizes that are no power of two need no special case.
+#ifndef OMSERVE_CORE_PARTITION_MESH_H_
+#define OMSERVE_CORE_PARTITION_MESH_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/container/inlined_vector.h"
+#include "absl/types/span.h"
+
+namespace omserve {
+
+// Mesh axes, major to minor.
+using AxisList = absl::InlinedVector<int8_t, 4>;
+using AxisMask = uint32_t;
+
+AxisMask MaskOf(const AxisList& axes);
+
+// Ranks number the devices row-major over the axes: the last axis varies fastest. A value.
+class Mesh {
+ public:
+  // One rank per entry of `devices` (positions in the cluster, nearest neighbours first).
+  explicit Mesh(std::vector<int> devices);
+
+  int size() const { return static_cast<int>(devices_.size()); }
+  int num_axes() const { return static_cast<int>(axis_sizes_.size()); }
+  int axis_size(int axis) const { return axis_sizes_[axis]; }
+  // Product of the sizes of the axes.
+  int64_t Parts(const AxisList& axes) const;
+  int64_t PartsOfMask(AxisMask axes) const;
+  AxisMask all_axes() const { return (AxisMask{1} << num_axes()) - 1; }
+
+  int device(int rank) const { return devices_[rank]; }
+  const std::vector<int>& devices() const { return devices_; }
+
+  // Coordinate of `rank` on `axis`.
+  int Coordinate(int rank, int axis) const { return rank / axis_strides_[axis] % axis_sizes_[axis]; }
+  // Index of `rank` among the ranks that differ from it only on `axes`, major to minor.
+  int64_t IndexOn(int rank, const AxisList& axes) const;
+  // The ranks that differ from `rank` only on `axes`, in the order of IndexOn.
+  std::vector<int> GroupOf(int rank, const AxisList& axes) const;
+  // All such groups, each once, by their lowest rank.
+  std::vector<std::vector<int>> Groups(const AxisList& axes) const;
+
+  // "2x2x2"
+  std::string ToString() const;
+
+ private:
+  std::vector<int> devices_;
+  std::vector<int> axis_sizes_;
+  std::vector<int> axis_strides_;
+};
+
+}  // namespace omserve
+
+#endif  // OMSERVE_CORE_PARTITION_MESH_H_

@@ -1,0 +1,62 @@
+// The heart of the suite: any plan of any graph computes what one device computes (docs/design.md, law 2).
+#include <cstdlib>
+#include <cstring>
+#include <random>
+
+#include "core/device/cpu/cpu_device.h"
+#include "core/partition/lower/lower.h"
+#include "core/partition/testing/emulator.h"
+#include "core/partition/testing/random_graph.h"
+#include "gtest/gtest.h"
+
+namespace omserve {
+namespace {
+
+int NumCases() {
+  const char* cases = std::getenv("OMSERVE_SPMD_CASES");
+  return cases == nullptr ? 2400 : std::atoi(cases);
+}
+
+TEST(SpmdEquivalenceTest, RandomPlansOfRandomGraphsEqualOneDeviceInEveryBit) {
+  static constexpr int kDevices[] = {1, 2, 3, 4, 5, 6, 7, 8};
+  CpuEvaluator evaluator;
+  int collectives = 0, cut_outputs = 0;
+  const int cases = NumCases();
+  for (int i = 0; i < cases; ++i) {
+    std::mt19937 rng(static_cast<uint32_t>(i));
+    const int devices = kDevices[i % std::size(kDevices)];
+    SCOPED_TRACE("case " + std::to_string(i) + " on " + std::to_string(devices) + " devices");
+    const Graph graph = RandomGraph(rng, 3 + i % 12);
+    ASSERT_TRUE(Verify(graph).ok()) << Verify(graph);
+    const Cluster cluster = Cluster::Local(devices);
+    absl::StatusOr<Plan> plan = RandomPlan(graph, cluster, devices, rng);
+    ASSERT_TRUE(plan.ok()) << plan.status() << Dump(graph);
+    absl::StatusOr<CutGraph> cut = Lower(graph, cluster, *plan);
+    ASSERT_TRUE(cut.ok()) << cut.status() << Dump(graph);
+    const std::vector<Tensor> inputs = RandomInputs(graph, rng);
+    absl::StatusOr<std::vector<Tensor>> expected = RunWhole(graph, inputs, evaluator);
+    ASSERT_TRUE(expected.ok()) << expected.status() << Dump(graph);
+    absl::StatusOr<std::vector<Tensor>> actual = RunSlices(graph, *cut, inputs, evaluator);
+    ASSERT_TRUE(actual.ok()) << actual.status() << Dump(graph) << Dump(cut->slices[0]);
+    for (size_t o = 0; o < expected->size(); ++o) {
+      const Tensor& want = (*expected)[o];
+      const Tensor& got = (*actual)[o];
+      ASSERT_EQ(want.desc(), got.desc());
+      // Zeros of either sign are equal: a sum of summands may end in -0 or +0.
+      const auto a = want.values<float>(), b = got.values<float>();
+      for (size_t k = 0; k < a.size(); ++k) {
+        ASSERT_EQ(a[k], b[k]) << "output " << o << " element " << k << "\n" << Dump(graph) << Dump(cut->slices[0]);
+      }
+      cut_outputs += !plan->outputs[o].is_replicated();
+    }
+    for (int32_t id : cut->slices[0].NodeIds()) {
+      collectives += cut->slices[0].node(id)->type().rfind("Hcom", 0) == 0;
+    }
+  }
+  // The generator must not degenerate into plans that cut nothing.
+  EXPECT_GT(collectives, cases);
+  EXPECT_GT(cut_outputs, cases / 10);
+}
+
+}  // namespace
+}  // namespace omserve

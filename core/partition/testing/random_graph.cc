@@ -1,0 +1,306 @@
+#include "core/partition/testing/random_graph.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "core/base/status.h"
+#include "core/ops/op.h"
+
+namespace omserve {
+namespace {
+
+constexpr double kLargestExact = 1 << 22;
+
+class Generator {
+ public:
+  explicit Generator(std::mt19937& rng) : rng_(rng), graph_("random") {}
+
+  Graph Make(int num_nodes) {
+    const int inputs = Uniform(1, 3);
+    for (int i = 0; i < inputs; ++i) {
+      Remember(graph_.AddData(absl::StrCat("x", i), {DataType::kFloat, RandomShape()})->out(), 4);
+    }
+    for (int i = 0; i < num_nodes; ++i) AddOperator();
+    const int outputs = Uniform(1, 3);
+    for (int i = 0; i < outputs; ++i) {
+      const Value& value = i == 0 ? values_.back() : Any();
+      if (std::any_of(graph_.outputs().begin(), graph_.outputs().end(),
+                      [&](const GraphOutput& o) { return o.value == value.id; })) {
+        continue;
+      }
+      graph_.AddOutput(absl::StrCat("y", i), value.id);
+    }
+    graph_.RemoveUnused();
+    return std::move(graph_);
+  }
+
+ private:
+  // A float value with a bound on its magnitude.
+  struct Value {
+    ValueId id;
+    double bound;
+  };
+
+  int Uniform(int low, int high) { return std::uniform_int_distribution<int>(low, high)(rng_); }
+  bool Chance(double p) { return std::uniform_real_distribution<double>(0, 1)(rng_) < p; }
+
+  // Sizes with different divisors, so that meshes of 2, 3, 4, 6 and 8 find something to cut and something not.
+  int64_t RandomDim() {
+    static constexpr int64_t kDims[] = {1, 2, 3, 4, 5, 6, 8, 12, 16};
+    return kDims[Uniform(0, static_cast<int>(std::size(kDims)) - 1)];
+  }
+
+  Shape RandomShape() {
+    Shape shape(static_cast<size_t>(Uniform(1, 3)));
+    for (int64_t& dim : shape) dim = RandomDim();
+    return shape;
+  }
+
+  const Value& Any() { return values_[static_cast<size_t>(Uniform(0, static_cast<int>(values_.size()) - 1))]; }
+  const Shape& ShapeOf(const Value& value) { return graph_.desc(value.id).shape; }
+
+  void Remember(ValueId id, double bound) { values_.push_back({id, bound}); }
+
+  ValueId FloatConst(const Shape& shape, int magnitude) {
+    std::vector<float> data(static_cast<size_t>(NumElements(shape)));
+    for (float& x : data) x = static_cast<float>(Uniform(-magnitude, magnitude));
+    return graph_.AddConst("c", Tensor::Of<float>(shape, data))->out();
+  }
+
+  ValueId IntConst(const std::vector<int64_t>& values) { return graph_.AddConst("p", Tensor::Int64s(values))->out(); }
+
+  // Adds a node if it infers and stays exact; large values are clipped on the way.
+  bool Try(const std::string& type, std::vector<ValueId> inputs, double bound, AttrMap attrs = {}) {
+    if (bound > kLargestExact) return false;
+    Node* node = graph_.AddNode(type, type, std::move(inputs));
+    for (auto& [key, value] : attrs) node->SetAttr(key, value);
+    const absl::Status status = InferNode(graph_, *node);
+    if (!status.ok() || NumElements(node->output().shape) > 4096) {
+      graph_.Remove(node->id());
+      return false;
+    }
+    Remember(node->out(), bound);
+    return true;
+  }
+
+  void Clip(const Value& value) {
+    if (value.bound <= 8) return;
+    const ValueId low = graph_.AddConst("low", Tensor::Scalar<float>(-4))->out();
+    const ValueId high = graph_.AddConst("high", Tensor::Scalar<float>(4))->out();
+    Try("ClipByValue", {value.id, low, high}, 4);
+  }
+
+  void AddOperator() {
+    const Value x = Any();
+    const Shape shape = ShapeOf(x);
+    const int rank = static_cast<int>(shape.size());
+    switch (Uniform(0, 17)) {
+      case 0:
+      case 1: {  // product with a constant matrix
+        if (rank < 2 || shape.back() == 0) return;
+        const int64_t k = shape.back(), n = RandomDim();
+        const bool transposed = Chance(0.3);
+        const ValueId w = FloatConst(transposed ? Shape{n, k} : Shape{k, n}, 2);
+        if (rank == 2 && Chance(0.5)) {
+          Try("MatMulV2", {x.id, w}, x.bound * 2 * static_cast<double>(k), {{"transpose_x2", transposed}});
+        } else {
+          Try("BatchMatMulV2", {x.id, w}, x.bound * 2 * static_cast<double>(k), {{"adj_x2", transposed}});
+        }
+        break;
+      }
+      case 2: {  // product of two computed values: x · xᵀ
+        if (rank < 2) return;
+        Try("BatchMatMulV2", {x.id, x.id}, x.bound * x.bound * static_cast<double>(shape.back()),
+            {{"adj_x2", true}});
+        break;
+      }
+      case 3: {
+        static const char* kTypes[] = {"Add", "Sub", "Mul", "Maximum", "Minimum"};
+        const int which = Uniform(0, 4);
+        const Value y = SameOrBroadcast(shape, x);
+        Try(kTypes[which], Chance(0.5) ? std::vector<ValueId>{x.id, y.id} : std::vector<ValueId>{y.id, x.id},
+            which == 2 ? x.bound * y.bound : which < 2 ? x.bound + y.bound : std::max(x.bound, y.bound));
+        break;
+      }
+      case 4: {
+        static const char* kTypes[] = {"Relu", "Neg", "Abs", "Square"};
+        const int which = Uniform(0, 3);
+        Try(kTypes[which], {x.id}, which == 3 ? x.bound * x.bound : x.bound);
+        break;
+      }
+      case 5: {
+        std::vector<int64_t> perm(static_cast<size_t>(rank));
+        for (int i = 0; i < rank; ++i) perm[i] = i;
+        std::shuffle(perm.begin(), perm.end(), rng_);
+        Try("Transpose", {x.id, IntConst(perm)}, x.bound);
+        break;
+      }
+      case 6:
+      case 7: AddReshape(x, shape); break;
+      case 8: {
+        const int64_t axis = Uniform(0, rank - 1);
+        static const char* kTypes[] = {"ReduceSum", "ReduceMax", "ReduceMin"};
+        const int which = Uniform(0, 2);
+        Try(kTypes[which], {x.id, IntConst({axis})},
+            which == 0 ? x.bound * static_cast<double>(shape[axis]) : x.bound, {{"keep_dims", Chance(0.5)}});
+        break;
+      }
+      case 9: {
+        const Value y = Any();
+        const int64_t axis = Uniform(0, rank - 1);
+        Try("ConcatD", {x.id, y.id}, std::max(x.bound, y.bound), {{"concat_dim", axis}, {"N", int64_t{2}}});
+        break;
+      }
+      case 10: {
+        std::vector<int64_t> begin(shape.size(), 0), size(shape.begin(), shape.end());
+        const int axis = Uniform(0, rank - 1);
+        begin[axis] = Uniform(0, static_cast<int>(shape[axis]) - 1);
+        size[axis] = Uniform(1, static_cast<int>(shape[axis] - begin[axis]));
+        Try("Slice", {x.id, IntConst(begin), IntConst(size)}, x.bound);
+        break;
+      }
+      case 11: {  // rows of a table by a model input
+        const int64_t rows = RandomDim() * 2;
+        const ValueId table = FloatConst({rows, RandomDim()}, 4);
+        Node* ids = graph_.AddData(absl::StrCat("ids", graph_.inputs().size()), {DataType::kInt64, {RandomDim()}});
+        ids->SetAttr("rows", rows);
+        Try("GatherV2", {table, ids->out(), IntConst({0})}, 4, {{"negative_index_support", true}});
+        break;
+      }
+      case 12: {
+        const ValueId zero = graph_.AddConst("zero", Tensor::Scalar<float>(0))->out();
+        Node* condition = graph_.AddNode("Greater", "Greater", {x.id, zero});
+        if (!InferNode(graph_, *condition).ok()) return;
+        const Value y = SameOrBroadcast(shape, x);
+        Try("SelectV2", {condition->out(), x.id, y.id}, std::max(x.bound, y.bound));
+        break;
+      }
+      case 13: {
+        Shape wide = shape;
+        wide.insert(wide.begin(), RandomDim());
+        Try("BroadcastTo", {x.id, IntConst(wide)}, x.bound);
+        break;
+      }
+      case 14: {
+        const Value y = SameOrBroadcast(shape, x);
+        Try("Add", {x.id, y.id}, x.bound + y.bound);
+        break;
+      }
+      case 15: {
+        if (rank < 2 || shape.back() % 2 != 0) return;
+        Node* split = graph_.AddNode("SplitD", "SplitD", {x.id});
+        split->SetAttr("split_dim", static_cast<int64_t>(rank - 1));
+        split->SetAttr("num_split", int64_t{2});
+        if (!InferNode(graph_, *split).ok()) {
+          graph_.Remove(split->id());
+          return;
+        }
+        Remember(split->out(0), x.bound);
+        Remember(split->out(1), x.bound);
+        break;
+      }
+      default: Clip(x); break;
+    }
+  }
+
+  // A value that broadcasts against `shape`: one computed before, or a constant.
+  Value SameOrBroadcast(const Shape& shape, const Value& x) {
+    for (int attempt = 0; attempt < 4; ++attempt) {
+      const Value& y = Any();
+      if (!(y.id == x.id) && BroadcastShapes(shape, ShapeOf(y)).ok()) return y;
+    }
+    Shape partial(shape.begin() + Uniform(0, static_cast<int>(shape.size()) - 1), shape.end());
+    if (Chance(0.3)) partial[0] = 1;
+    return {FloatConst(partial, 4), 4};
+  }
+
+  void AddReshape(const Value& x, const Shape& shape) {
+    Shape target;
+    for (int64_t dim : shape) {
+      if (!target.empty() && Chance(0.4)) {
+        target.back() *= dim;
+      } else if (dim % 2 == 0 && dim > 2 && Chance(0.4)) {
+        target.push_back(dim / 2);
+        target.push_back(2);
+      } else if (dim % 3 == 0 && dim > 3 && Chance(0.4)) {
+        target.push_back(3);
+        target.push_back(dim / 3);
+      } else {
+        target.push_back(dim);
+      }
+      if (Chance(0.1)) target.push_back(1);
+    }
+    if (target.size() > 5) return;
+    Try("Reshape", {x.id, IntConst(target)}, x.bound);
+  }
+
+  std::mt19937& rng_;
+  Graph graph_;
+  std::vector<Value> values_;
+};
+
+}  // namespace
+
+Graph RandomGraph(std::mt19937& rng, int num_nodes) { return Generator(rng).Make(num_nodes); }
+
+std::vector<Tensor> RandomInputs(const Graph& graph, std::mt19937& rng) {
+  std::vector<Tensor> inputs;
+  for (int32_t id : graph.inputs()) {
+    const Node& data = *graph.node(id);
+    const size_t count = static_cast<size_t>(NumElements(data.output().shape));
+    if (data.output().type == DataType::kInt64) {
+      const int64_t rows = data.AttrOr<int64_t>("rows", 1);
+      std::vector<int64_t> values(count);
+      for (int64_t& value : values) value = std::uniform_int_distribution<int64_t>(-rows, rows - 1)(rng);
+      inputs.push_back(Tensor::Of<int64_t>(data.output().shape, values));
+    } else {
+      std::vector<float> values(count);
+      for (float& value : values) value = static_cast<float>(std::uniform_int_distribution<int>(-4, 4)(rng));
+      inputs.push_back(Tensor::Of<float>(data.output().shape, values));
+    }
+  }
+  return inputs;
+}
+
+absl::StatusOr<Plan> RandomPlan(const Graph& graph, const Cluster& cluster, int num_devices, std::mt19937& rng) {
+  Plan plan;
+  std::vector<int> devices;
+  for (int i = 0; i < num_devices; ++i) devices.push_back(i);
+  plan.mesh = Mesh(devices);
+  Resharder resharder(plan.mesh, cluster);
+  ASSIGN_OR_RETURN(const std::vector<int32_t> order, graph.TopologicalOrder());
+  for (int32_t id : order) {
+    const Node& node = *graph.node(id);
+    if (node.is_data() || node.is_const()) continue;
+    ASSIGN_OR_RETURN(std::vector<Strategy> strategies,
+                     EnumerateStrategies(graph, node, cluster, resharder,
+                                         {.max_assignments = 1000, .keep_dominated = true}));
+    std::shuffle(strategies.begin(), strategies.end(), rng);
+    for (Strategy& strategy : strategies) {
+      bool reachable = true;
+      for (int i = 0; i < node.num_inputs(); ++i) {
+        const ValueId input = node.input(i);
+        if (!input.valid() || graph.node(input.node)->is_const()) continue;
+        reachable &= std::isfinite(resharder.Seconds(ProducedSharding(graph, plan, input), strategy.inputs[i],
+                                                     graph.desc(input)));
+      }
+      if (!reachable) continue;
+      plan.strategies.emplace(id, std::move(strategy));
+      break;
+    }
+    if (!plan.strategies.contains(id)) {
+      return absl::InternalError(absl::StrCat("no strategy of '", node.name(), "' can be reached"));
+    }
+  }
+  for (const GraphOutput& output : graph.outputs()) {
+    Sharding sharding = ProducedSharding(graph, plan, output.value);
+    sharding.partial = 0;
+    plan.outputs.push_back(std::move(sharding));
+  }
+  return plan;
+}
+
+}  // namespace omserve
