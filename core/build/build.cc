@@ -1,0 +1,178 @@
+#include "core/build/build.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <numeric>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "core/base/status.h"
+#include "core/device/cpu/cpu_device.h"
+#include "core/import/onnx/onnx_importer.h"
+#include "core/om/om_file.h"
+#include "core/partition/lower/lower.h"
+#include "core/partition/plan.h"
+
+namespace omserve {
+namespace {
+
+using ProgressFunction = std::function<void(const BuildProgress&)>;
+
+void Report(const ProgressFunction& progress, const char* phase, double fraction, std::string message = "") {
+  if (progress) progress({phase, fraction, std::move(message)});
+}
+
+ModelInfo DescribeModel(const Graph& graph, const std::string& name, const std::string& source) {
+  ModelInfo info;
+  info.name = name;
+  for (int32_t id : graph.inputs()) info.inputs.push_back({graph.node(id)->name(), graph.node(id)->output()});
+  for (const GraphOutput& output : graph.outputs()) info.outputs.push_back({output.name, graph.desc(output.value)});
+  info.build = {{"omserve_version", OMSERVE_VERSION}, {"source", std::filesystem::path(source).filename().string()}};
+  return info;
+}
+
+int64_t WeightBytes(const Graph& slice) {
+  int64_t bytes = 0;
+  for (int32_t id : slice.NodeIds()) {
+    if (const TensorSlice* constant = slice.node(id)->constant()) bytes += static_cast<int64_t>(constant->byte_size());
+  }
+  return bytes;
+}
+
+SliceInfo DescribeSlice(const Graph& slice, std::vector<LogicalDeviceId> devices) {
+  SliceInfo info;
+  info.name = slice.name();
+  info.devices = std::move(devices);
+  info.inputs.resize(slice.inputs().size());
+  std::iota(info.inputs.begin(), info.inputs.end(), 0);
+  info.weight_bytes = WeightBytes(slice);
+  return info;
+}
+
+// No partitioning asked: one slice, the whole model, on every device of the cluster.
+SlicedModel Replicate(Graph graph, ModelInfo info, const Cluster& cluster) {
+  std::vector<LogicalDeviceId> devices;
+  for (const ClusterDevice& device : cluster.devices()) devices.push_back(device.id);
+  graph.set_name(absl::StrCat(info.name, "_rank0"));
+  SliceInfo slice = DescribeSlice(graph, std::move(devices));
+  for (size_t i = 0; i < info.outputs.size(); ++i) {
+    const Shape& shape = info.outputs[i].desc.shape;
+    slice.outputs.push_back({static_cast<int>(i), std::vector<int64_t>(shape.size(), 0), shape});
+  }
+  info.build["plan"] = cluster.num_devices() == 1 ? "one device"
+                                                  : absl::StrCat(cluster.num_devices(), " replicas of the whole model");
+  info.slices.push_back(std::move(slice));
+  SlicedModel model;
+  model.info = std::move(info);
+  model.graphs.push_back(std::move(graph));
+  return model;
+}
+
+absl::StatusOr<SlicedModel> Cut(Graph graph, ModelInfo info, const BuildOptions& options,
+                                const ProgressFunction& progress, const WaitLimit& limit) {
+  const Cluster& cluster = options.cluster;
+  PlanOptions plan_options;
+  plan_options.devices.resize(static_cast<size_t>(cluster.num_devices()));
+  std::iota(plan_options.devices.begin(), plan_options.devices.end(), 0);
+  plan_options.cut_weights = options.parallel->tensor_parallel_size.has_value();
+  graph.set_name(info.name);
+  Report(progress, "plan", 0);
+  ASSIGN_OR_RETURN_WITH(const Plan plan, MakePlan(graph, cluster, plan_options, limit), "plan");
+  Report(progress, "cut", 0);
+  ASSIGN_OR_RETURN_WITH(CutGraph cut, Lower(graph, cluster, plan), "cut");
+  info.build["plan"] = Summarize(graph, plan, cut.slices[0]);
+  Report(progress, "plan", 1, info.build["plan"]);
+  SlicedModel model;
+  for (size_t rank = 0; rank < cut.slices.size(); ++rank) {
+    SliceInfo slice = DescribeSlice(cut.slices[rank], {cluster.devices()[plan.mesh.device(static_cast<int>(rank))].id});
+    for (SlicePiece& piece : cut.pieces[rank]) {
+      slice.outputs.push_back({piece.output, std::move(piece.begin), std::move(piece.extent)});
+    }
+    info.slices.push_back(std::move(slice));
+  }
+  for (SliceGroup& group : cut.groups) info.groups.push_back({std::move(group.name), std::move(group.ranks)});
+  model.info = std::move(info);
+  model.graphs = std::move(cut.slices);
+  Report(progress, "cut", 1);
+  return model;
+}
+
+}  // namespace
+
+absl::StatusOr<InputShapes> ParseInputShapes(absl::string_view text) {
+  InputShapes shapes;
+  for (absl::string_view part : absl::StrSplit(text, ';', absl::SkipWhitespace())) {
+    // Names may contain ':'; the shape comes after the last one.
+    const size_t colon = part.rfind(':');
+    const std::string name(absl::StripAsciiWhitespace(part.substr(0, colon)));
+    if (colon == absl::string_view::npos || name.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("input shape '", part, "' is not of the form name:d0,d1,... such as input_ids:1,128"));
+    }
+    Shape shape;
+    const absl::string_view dims = absl::StripAsciiWhitespace(part.substr(colon + 1));
+    if (!dims.empty()) {  // "x:" is a scalar
+      for (absl::string_view dim : absl::StrSplit(dims, ',')) {
+        int64_t value = 0;
+        if (!absl::SimpleAtoi(absl::StripAsciiWhitespace(dim), &value) || value < 0) {
+          return absl::InvalidArgumentError(
+              absl::StrCat("input shape '", part, "': dimension '", dim, "' is not a whole number >= 0"));
+        }
+        shape.push_back(value);
+      }
+    }
+    if (!shapes.emplace(name, std::move(shape)).second) {
+      return absl::InvalidArgumentError(absl::StrCat("input shape of '", name, "' is given twice"));
+    }
+  }
+  return shapes;
+}
+
+absl::StatusOr<SlicedModel> BuildModel(const std::string& model_path, const BuildOptions& options,
+                                       const ProgressFunction& progress, const WaitLimit& limit) {
+  const int devices = options.cluster.num_devices();
+  if (options.parallel && options.parallel->tensor_parallel_size &&
+      *options.parallel->tensor_parallel_size != devices) {
+    return absl::InvalidArgumentError(absl::StrCat("tensor_parallel_size ", *options.parallel->tensor_parallel_size,
+                                                   " must equal the number of devices in the cluster file, ", devices));
+  }
+  Report(progress, "import", 0);
+  RETURN_IF_ERROR(limit.Check("the build"));
+  ASSIGN_OR_RETURN_WITH(Graph graph, ImportOnnx(model_path), "import");
+  Report(progress, "import", 1, absl::StrCat(graph.num_nodes(), " nodes"));
+
+  Report(progress, "optimize", 0);
+  RETURN_IF_ERROR(limit.Check("the build"));
+  CpuEvaluator evaluator;
+  RETURN_IF_ERROR_WITH(Optimize(graph, options.input_shapes,
+                                [&](const Graph& g, const Node& node, absl::Span<const Tensor> inputs) {
+                                  return evaluator.Evaluate(g, node, inputs);
+                                }),
+                       "optimize");
+  Report(progress, "optimize", 1, absl::StrCat(graph.num_nodes(), " nodes left"));
+  RETURN_IF_ERROR(limit.Check("the build"));
+
+  std::string name = options.model_name;
+  if (name.empty()) name = std::filesystem::path(model_path).stem().string();
+  ModelInfo info = DescribeModel(graph, name, model_path);
+  if (!options.parallel) return Replicate(std::move(graph), std::move(info), options.cluster);
+  return Cut(std::move(graph), std::move(info), options, progress, limit);
+}
+
+absl::Status BuildOm(const std::string& model_path, const std::string& om_path, const BuildOptions& options,
+                     const ProgressFunction& progress, const WaitLimit& limit) {
+  ASSIGN_OR_RETURN(const SlicedModel model, BuildModel(model_path, options, progress, limit));
+  RETURN_IF_ERROR(limit.Check("the build"));
+  OmWriteOptions write;
+  write.progress = [&](uint64_t done, uint64_t all) {
+    Report(progress, "write", all == 0 ? 1 : static_cast<double>(done) / static_cast<double>(all));
+  };
+  RETURN_IF_ERROR_WITH(WriteOm(model, om_path, write), "write");
+  Report(progress, "write", 1);
+  return absl::OkStatus();
+}
+
+}  // namespace omserve
