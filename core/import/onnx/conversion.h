@@ -27,17 +27,14 @@
 
 namespace omserve {
 
-// What the importer knows of a value, which is less than shape inference will: converters pass on what is plain, and
-// never rely on a shape being known.
+// What the importer knows of a value, which is less than shape inference will: converters pass on what is plain. Only
+// ranks, no dimensions: those of the inputs may still be changed when shapes are fixed.
 struct ValueInfo {
   DataType type = DataType::kUndefined;
-  std::optional<Shape> shape;  // kUnknownDim where unknown; nullopt: not even the rank
+  int rank = -1;  // -1 while unknown
 
-  int rank() const { return shape ? static_cast<int>(shape->size()) : -1; }
-  ValueInfo As(DataType new_type) const { return {new_type, shape}; }
-  // The same type, nothing known of the shape, or only its rank.
-  ValueInfo Reshaped() const { return {type, std::nullopt}; }
-  ValueInfo OfRank(int rank) const;
+  ValueInfo As(DataType new_type) const { return {new_type, rank}; }
+  ValueInfo OfRank(int new_rank) const { return {type, new_rank}; }
 };
 
 // Numpy broadcasting of both; the type of `a`, or of `b` where a's is unknown.
@@ -82,13 +79,13 @@ class Conversion {
   const ValueInfo& info(int input) const { return info(optional_input(input)); }
   DataType type(int input) const { return info(input).type; }
   // The rank, or -1 while unknown.
-  int rank(int input) const { return info(input).rank(); }
+  int rank(int input) const { return info(input).rank; }
   // The value of a constant; null for what is not (yet) constant, and for absent inputs.
   const TensorSlice* constant(ValueId value) const { return graph_.ConstantOf(value); }
-  // The elements of a constant of type int32 or int64.
+  // The elements of a constant of type int32 or int64 that is short enough for a parameter.
   std::optional<std::vector<int64_t>> ConstantInts(ValueId value) const;
   std::optional<std::vector<int64_t>> ConstantInts(int input) const { return ConstantInts(optional_input(input)); }
-  // The elements of a constant float tensor of any floating-point type but the 16-bit ones.
+  // As ConstantInts, for float32 and float64.
   std::optional<std::vector<double>> ConstantFloats(ValueId value) const;
   // The value of a constant bool scalar input, `fallback` when absent; error when not constant.
   bool ConstantBool(int input, bool fallback);
@@ -96,6 +93,8 @@ class Conversion {
   // -- Attributes; an error when present with another type --
   bool HasAttr(const std::string& name);
   int64_t Int(const std::string& name, int64_t fallback);
+  // As Int for an axis; error outside [-kMaxRank, kMaxRank], so that arithmetic on it cannot overflow.
+  int64_t Axis(const std::string& name, int64_t fallback);
   float Float(const std::string& name, float fallback);
   std::string String(const std::string& name, const std::string& fallback);
   std::vector<int64_t> Ints(const std::string& name, std::vector<int64_t> fallback = {});
@@ -116,6 +115,8 @@ class Conversion {
   // The node that stands for the ONNX node and carries its name.
   ValueId Node(const std::string& type, std::vector<ValueId> inputs, AttrMap attrs = {}, ValueInfo info = {},
                int outputs = 1);
+  // The same for a constant.
+  ValueId NodeConst(TensorSlice value);
   // A node beside it, named <node>_<type>.
   ValueId Helper(const std::string& type, std::vector<ValueId> inputs, AttrMap attrs = {}, ValueInfo info = {},
                  int outputs = 1);
@@ -133,12 +134,14 @@ class Conversion {
   // Often needed pieces.
   // Casts when the type differs from what is known of the value.
   ValueId Cast(ValueId value, DataType type);
-  // The dimensions of a value: a constant when they are known, a Shape otherwise; int64[rank].
+  // The dimensions of a value as int64[rank]: a constant for constants, a Shape otherwise.
   ValueId ShapeOf(ValueId value);
   // Elements [begin, end) of a vector.
   ValueId SliceVector(ValueId vector, int64_t begin, int64_t end);
-  // The rank of a value as an int64 scalar.
+  // The rank of a value as an int64 scalar: a constant when it is known.
   ValueId RankOf(ValueId value);
+  // A vector of integers from two: "Add", "Sub", "Mul", "TruncateDiv", "Maximum".
+  ValueId VectorMath(const std::string& type, ValueId a, ValueId b);
   ValueId ConcatVectors(std::vector<ValueId> vectors);
   ValueId Unsqueeze(ValueId value, std::vector<int64_t> axes);
   ValueId Squeeze(ValueId value, std::vector<int64_t> axes);
@@ -157,6 +160,7 @@ class Conversion {
   const onnx::AttributeProto* Find(const std::string& name, onnx::AttributeProto::AttributeType type);
   ValueId AddNode(const std::string& type, const std::string& name, std::vector<ValueId> inputs, AttrMap attrs,
                   ValueInfo info, int outputs);
+  ValueId AddConst(const std::string& name, TensorSlice value);
 
   const onnx::NodeProto& proto_;
   const std::string& name_;
