@@ -29,6 +29,8 @@ function(omserve_test NAME)
   endif()
   add_executable(${NAME} ${ARG_SRCS})
   target_link_libraries(${NAME} PRIVATE ${ARG_DEPS} omserve_flags GTest::gtest GTest::gmock GTest::gtest_main)
+  # Test code itself need not be fast; this halves the time it takes to compile.
+  target_compile_options(${NAME} PRIVATE $<$<CONFIG:Release>:-O1>)
   add_test(NAME ${NAME} COMMAND ${NAME})
   set_tests_properties(${NAME} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
 endfunction()
