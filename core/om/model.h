@@ -1,5 +1,6 @@
-// What an OM of this project says beyond the GE container: signature, slices, groups. Stored as JSON in places that
-// GE's own tools ignore (root model attribute "_omserve_model", SubmodelDef.ext_attrs "omserve.slice").
+// What an OM of this project says beyond the GE container: signature, slices, groups. Stored as JSON in
+// places that GE's own tools ignore (root model attribute "_omserve_model", SubmodelDef.ext_attrs
+// "omserve.slice").
 #ifndef OMSERVE_CORE_OM_MODEL_H_
 #define OMSERVE_CORE_OM_MODEL_H_
 
@@ -8,7 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "core/cluster/cluster.h"
 #include "core/graph/graph.h"
 
@@ -20,10 +23,11 @@ struct NamedDesc {
   bool operator==(const NamedDesc&) const = default;
 };
 
-// Which box of a model output a slice computes: the k-th output of the slice is `model_outputs[output]` at `begin`.
+// Which box of a model output a slice computes: the k-th output of the slice is `model_outputs[output]` at
+// `begin`.
 struct OutputPiece {
-  int output = 0;               // index into ModelSignature::outputs
-  std::vector<int64_t> begin;   // per dimension, elements
+  int output = 0;              // index into ModelSignature::outputs
+  std::vector<int64_t> begin;  // per dimension, elements
   Shape extent;
   bool operator==(const OutputPiece&) const = default;
 };
@@ -36,12 +40,12 @@ struct HcomGroup {
 
 // One slice: a graph for one device.
 struct SliceInfo {
-  std::string name;               // submodel name, unique: "<model>_rank0"
+  std::string name;  // submodel name, unique: "<model>_rank0"
   // Devices this slice is placed on; more than one: replicas of a whole-model slice.
   std::vector<LogicalDeviceId> devices;
-  std::vector<int> inputs;            // for each Data of the slice in order: index of the model input it takes whole
-  std::vector<OutputPiece> outputs;   // for each output of the slice
-  int64_t weight_bytes = 0;           // of its constants
+  std::vector<int> inputs;  // for each Data of the slice in order: index of the model input it takes whole
+  std::vector<OutputPiece> outputs;  // for each output of the slice
+  int64_t weight_bytes = 0;          // of its constants
 };
 
 struct ModelInfo {
@@ -59,9 +63,13 @@ struct SlicedModel {
   std::vector<Graph> graphs;  // one per slice
 };
 
-// INVALID_ARGUMENT (located) when the text is not a ModelInfo or is inconsistent: ranks out of range, pieces that
-// leave their output or do not cover it, duplicate names.
+// INVALID_ARGUMENT, located ("slices[1].outputs[0].begin: …"), when it is inconsistent: indices or ranks out
+// of range, pieces that leave their output or do not cover it, duplicate or empty names, descriptions that
+// are not static.
+absl::Status CheckModelInfo(const ModelInfo& info);
+
 std::string ModelInfoToJson(const ModelInfo& info);
+// INVALID_ARGUMENT (located) when the text is not a ModelInfo or CheckModelInfo refuses it.
 absl::StatusOr<ModelInfo> ModelInfoFromJson(absl::string_view text);
 
 }  // namespace omserve
