@@ -4,10 +4,13 @@
 #ifndef OMSERVE_CORE_OPS_EMIT_H_
 #define OMSERVE_CORE_OPS_EMIT_H_
 
-#include <functional>
+#include <cstdint>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "core/ops/op.h"
 
 namespace omserve {
@@ -35,6 +38,9 @@ class EmitContext {
   // Shape of output `i` on this device: the product of the local sizes of each dimension's factors.
   Shape LocalOutputShape(int i) const;
 
+  // Replaces a local input: an emission adjusts a parameter and goes on as for the others.
+  void set_local_input(int i, ValueId value) { local_inputs_[i] = value; }
+
   // A node of the slice with inferred outputs; a helper for emissions of several nodes.
   absl::StatusOr<ValueId> Add(const std::string& type, const std::string& name, std::vector<ValueId> inputs,
                               AttrMap attrs = {});
@@ -54,8 +60,19 @@ class EmitContext {
 // local shapes that the rule implies.
 absl::StatusOr<std::vector<ValueId>> EmitClone(EmitContext& context);
 
+// As EmitClone with other inputs, and with the attributes in `changed` replaced or added.
+absl::StatusOr<std::vector<ValueId>> EmitCopy(EmitContext& context, std::vector<ValueId> inputs,
+                                              const AttrMap& changed = {});
+
 // As EmitClone, with input `input` (a shape parameter) replaced by the local shape of output 0.
 absl::StatusOr<std::vector<ValueId>> EmitWithLocalShape(EmitContext& context, int input);
+
+// As EmitClone with the attributes in `changed`, but a bias (input `bias`, optional in the operator) is added by one
+// device only when sums are cut: the one that has the first part of each.
+absl::StatusOr<std::vector<ValueId>> EmitBiasOnce(EmitContext& context, int bias, const AttrMap& changed = {});
+
+// For operators that only rename dimensions: a Reshape of input 0 to the local shape of output 0.
+absl::StatusOr<std::vector<ValueId>> EmitReshape(EmitContext& context);
 
 }  // namespace omserve
 

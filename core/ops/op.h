@@ -8,12 +8,14 @@
 #define OMSERVE_CORE_OPS_OP_H_
 
 #include <functional>
-#include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "core/graph/graph.h"
 #include "core/ops/sharding_rule.h"
 
@@ -34,8 +36,9 @@ struct InputDef {
 
 struct AttrDef {
   std::string name;
-  // Absent: the attribute is required. Present: it is the default, and its alternative is the attribute's kind.
-  std::optional<AttrValue> fallback;
+  // Its alternative is the attribute's kind; the value is the default unless the attribute is required.
+  AttrValue fallback;
+  bool required = false;
 };
 
 // A node with what is known of its inputs: the view every function of an OpDef gets. Cheap; borrows the graph.
@@ -55,7 +58,8 @@ class NodeView {
   const TensorSlice* constant(int i) const {
     return has_input(i) ? graph_.ConstantOf(node_.input(i)) : nullptr;
   }
-  // The elements of a constant int32/int64 input. FAILED_PRECONDITION when it is not constant (yet).
+  // The elements of a constant int32/int64 input. FAILED_PRECONDITION when it is not constant (yet),
+  // INVALID_ARGUMENT when it is absent or of another type.
   absl::StatusOr<std::vector<int64_t>> ConstantInts(int i) const;
 
   // The attribute or the schema's default; the attribute must exist in the schema with this kind.
@@ -112,11 +116,16 @@ class OpRegistry {
   absl::flat_hash_map<std::string, OpDef> ops_;
 };
 
+// The schema's definition of input `i` of a node with `num_inputs` inputs (dynamic inputs take the slack), or null
+// when the operator has no such input.
+const InputDef* FindInputDef(const OpDef& def, int num_inputs, int i);
+
 // UNIMPLEMENTED "operator 'Foo' (node 'bar') is not supported" for an unknown type.
 absl::StatusOr<const OpDef*> FindOp(const Node& node);
 
-// Checks inputs and attributes of a node against its schema (counts, required attributes, kinds), then infers its
-// outputs. Errors name operator and node.
+// Checks inputs and attributes of a node against its schema (counts, required attributes, kinds; attributes that the
+// schema does not know are refused unless they begin with '_'), then infers its outputs. Errors name operator and
+// node.
 absl::Status InferNode(Graph& graph, Node& node);
 
 // InferNode for all nodes in topological order, then Verify.
@@ -132,8 +141,8 @@ T NodeView::Attr(const std::string& name) const {
   if (const T* value = node_.FindAttr<T>(name)) return *value;
   if (const OpDef* def = OpRegistry::Get().Find(node_.type())) {
     for (const AttrDef& attr : def->attrs) {
-      if (attr.name == name && attr.fallback) {
-        if (const T* fallback = std::get_if<T>(&*attr.fallback)) return *fallback;
+      if (attr.name == name) {
+        if (const T* fallback = std::get_if<T>(&attr.fallback)) return *fallback;
       }
     }
   }
