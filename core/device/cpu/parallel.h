@@ -1,0 +1,51 @@
+// ParallelFor: a range split over the device's threads (OpenMP, which oneDNN uses too, so there is one pool).
+#ifndef OMSERVE_CORE_DEVICE_CPU_PARALLEL_H_
+#define OMSERVE_CORE_DEVICE_CPU_PARALLEL_H_
+
+#include <omp.h>
+
+#include <cstdint>
+
+namespace omserve::cpu {
+
+// Calls body(begin, end) on disjoint parts of [0, count), on at most `threads` threads, each part at least about
+// `grain` long. One thread (or little work) is a plain call: no team is started.
+template <typename Body>
+void ParallelFor(int threads, int64_t count, int64_t grain, const Body& body) {
+  if (count <= 0) return;
+  if (threads <= 1 || count <= grain) {
+    body(int64_t{0}, count);
+    return;
+  }
+#pragma omp parallel num_threads(threads)
+  {
+    const int64_t part = omp_get_thread_num();
+    const int64_t parts = omp_get_num_threads();
+    const int64_t begin = count * part / parts;
+    const int64_t end = count * (part + 1) / parts;
+    if (begin < end) body(begin, end);
+  }
+}
+
+// Makes OpenMP (and oneDNN) use `threads` threads when called from this thread, and restores what was set before.
+class ThreadScope {
+ public:
+  explicit ThreadScope(int threads) : before_(omp_get_max_threads()) {
+    if (threads != before_) omp_set_num_threads(threads);
+  }
+  ~ThreadScope() {
+    if (omp_get_max_threads() != before_) omp_set_num_threads(before_);
+  }
+  ThreadScope(const ThreadScope&) = delete;
+  ThreadScope& operator=(const ThreadScope&) = delete;
+
+ private:
+  const int before_;
+};
+
+// Elements of simple work (one load, a few operations, one store) worth waking another thread for.
+inline constexpr int64_t kElementGrain = 32 * 1024;
+
+}  // namespace omserve::cpu
+
+#endif  // OMSERVE_CORE_DEVICE_CPU_PARALLEL_H_
