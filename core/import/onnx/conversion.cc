@@ -20,6 +20,7 @@ uint16_t ToFloat16(float value) {
   const uint16_t sign = std::signbit(value) ? 0x8000 : 0;
   const float magnitude = std::abs(value);
   if (std::isnan(value)) return sign | 0x7e00;
+  if (magnitude == 0.0f) return sign;
   // Half of the last place above the largest finite value, 65504.
   if (magnitude >= 65520.0f) return sign | 0x7c00;
   int exponent = 0;
@@ -127,10 +128,9 @@ std::vector<ValueId> Conversion::inputs() {
   return inputs_;
 }
 
-const ValueInfo& Conversion::info(ValueId value) const {
-  static const ValueInfo kNothing;
+ValueInfo Conversion::info(ValueId value) const {
   auto it = infos_.find(value);
-  return it == infos_.end() ? kNothing : it->second;
+  return it == infos_.end() ? ValueInfo{} : it->second;
 }
 
 std::optional<std::vector<int64_t>> Conversion::ConstantInts(ValueId value) const {
@@ -329,8 +329,8 @@ ValueId Conversion::RankOf(ValueId value) {
                 {DataType::kInt64, 0});
 }
 
-ValueId Conversion::VectorMath(const std::string& type, ValueId a, ValueId b) {
-  return Helper(type, {a, b}, {}, {DataType::kInt64, 1});
+ValueId Conversion::VectorMath(const std::string& type, std::vector<ValueId> operands) {
+  return Helper(type, std::move(operands), {}, {DataType::kInt64, 1});
 }
 
 ValueId Conversion::ConcatVectors(std::vector<ValueId> vectors) {

@@ -75,8 +75,8 @@ class Conversion {
   // All inputs; error when one is absent.
   std::vector<ValueId> inputs();
 
-  const ValueInfo& info(ValueId value) const;
-  const ValueInfo& info(int input) const { return info(optional_input(input)); }
+  ValueInfo info(ValueId value) const;
+  ValueInfo info(int input) const { return info(optional_input(input)); }
   DataType type(int input) const { return info(input).type; }
   // The rank, or -1 while unknown.
   int rank(int input) const { return info(input).rank; }
@@ -140,8 +140,9 @@ class Conversion {
   ValueId SliceVector(ValueId vector, int64_t begin, int64_t end);
   // The rank of a value as an int64 scalar: a constant when it is known.
   ValueId RankOf(ValueId value);
-  // A vector of integers from two: "Add", "Sub", "Mul", "TruncateDiv", "Maximum".
-  ValueId VectorMath(const std::string& type, ValueId a, ValueId b);
+  // A vector of integers from two: "Add", "Sub", "Mul", "TruncateDiv", "Maximum". A list in braces, because its
+  // elements are made in their order; arguments would be made in an order that compilers choose.
+  ValueId VectorMath(const std::string& type, std::vector<ValueId> operands);
   ValueId ConcatVectors(std::vector<ValueId> vectors);
   ValueId Unsqueeze(ValueId value, std::vector<int64_t> axes);
   ValueId Squeeze(ValueId value, std::vector<int64_t> axes);

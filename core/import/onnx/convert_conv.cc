@@ -1,11 +1,13 @@
 // Convolutions.
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "core/base/checked.h"
 #include "core/base/status.h"
 #include "core/import/onnx/converter.h"
 #include "core/import/onnx/window.h"
@@ -75,19 +77,24 @@ ValueId TransposedShape(Conversion& c, ValueId x, ValueId filter, const Window& 
   }
   const ValueId shape = c.ShapeOf(x);
   const ValueId scaled =
-      c.VectorMath("Mul", c.SliceVector(shape, 2, 4), c.Ints64("strides", window.strides));
-  const ValueId size = c.VectorMath("Add", scaled, c.Ints64("fixed_size", fixed));
-  const ValueId channels = c.VectorMath("Mul", c.SliceVector(c.ShapeOf(filter), 1, 2), c.Ints64("groups", {groups}));
+      c.VectorMath("Mul", {c.SliceVector(shape, 2, 4), c.Ints64("strides", window.strides)});
+  const ValueId size = c.VectorMath("Add", {scaled, c.Ints64("fixed_size", fixed)});
+  const TensorSlice* constant = c.constant(filter);
+  const std::optional<int64_t> known =
+      constant != nullptr ? CheckedMul(constant->shape()[1], groups) : std::nullopt;
+  const ValueId channels =
+      known ? c.Ints64("channels", {*known})
+            : c.VectorMath("Mul", {c.SliceVector(c.ShapeOf(filter), 1, 2), c.Ints64("groups", {groups})});
   return c.ConcatVectors({c.SliceVector(shape, 0, 1), channels, size});
 }
 
 // Cuts the output down to `size`, as pads of the right amount would have.
 ValueId Crop(Conversion& c, ValueId y, const Window& window, const std::vector<int64_t>& size) {
   const ValueId wanted = c.Ints64("output_shape", size);
-  const ValueId total = c.VectorMath("Sub", c.SliceVector(c.ShapeOf(y), 2, 4), wanted);
-  const ValueId smaller = c.VectorMath("TruncateDiv", total, c.Ints64("twos", {2, 2}));
-  const ValueId begin = window.auto_pad == "SAME_UPPER" ? smaller : c.VectorMath("Sub", total, smaller);
-  const ValueId end = c.VectorMath("Add", begin, wanted);
+  const ValueId total = c.VectorMath("Sub", {c.SliceVector(c.ShapeOf(y), 2, 4), wanted});
+  const ValueId smaller = c.VectorMath("TruncateDiv", {total, c.Ints64("twos", {2, 2})});
+  const ValueId begin = window.auto_pad == "SAME_UPPER" ? smaller : c.VectorMath("Sub", {total, smaller});
+  const ValueId end = c.VectorMath("Add", {begin, wanted});
   return c.Helper("StridedSliceV2", {y, begin, end, c.Ints64("axes", {2, 3}), c.Ints64("steps", {1, 1})}, {},
                   c.info(y));
 }

@@ -65,11 +65,12 @@ absl::Status SplitInto(Conversion& c, int64_t parts, int64_t axis) {
   if (parts != c.num_outputs()) return CheckSizes(c, static_cast<size_t>(std::max<int64_t>(parts, 0)));
   const ValueId shape = c.ShapeOf(c.input(0));
   const ValueId size = axis == -1 ? c.SliceVector(shape, -1, kMaxRank) : c.SliceVector(shape, axis, axis + 1);
-  const ValueId rounded = c.VectorMath("Add", size, c.Ints64("parts_less_1", {parts - 1}));
-  const ValueId part = c.VectorMath("TruncateDiv", rounded, c.Ints64("parts", {parts}));
-  const ValueId others = c.VectorMath("Mul", part, c.Ints64("parts_less_1", {parts - 1}));
+  const ValueId parts_less_1 = c.Ints64("parts_less_1", {parts - 1});
+  const ValueId rounded = c.VectorMath("Add", {size, parts_less_1});
+  const ValueId part = c.VectorMath("TruncateDiv", {rounded, c.Ints64("parts", {parts})});
+  const ValueId others = c.VectorMath("Mul", {part, parts_less_1});
   std::vector<ValueId> sizes(static_cast<size_t>(parts - 1), part);
-  sizes.push_back(c.VectorMath("Sub", size, others));
+  sizes.push_back(c.VectorMath("Sub", {size, others}));
   return SplitBySizes(c, parts == 1 ? size : c.ConcatVectors(std::move(sizes)), axis);
 }
 

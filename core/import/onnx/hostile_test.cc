@@ -89,10 +89,9 @@ TEST(HostileTest, DamageIsLocated) {
 // A length-delimited field.
 std::string Field(int number, const std::string& bytes) {
   std::string field(1, static_cast<char>(number << 3 | 2));
-  for (size_t size = bytes.size(); size >>= 7) {
-    field.push_back(static_cast<char>(size > 0x7f ? (size & 0x7f) | 0x80 : size));
-    if (size <= 0x7f) break;
-  }
+  size_t size = bytes.size();
+  for (; size > 0x7f; size >>= 7) field.push_back(static_cast<char>((size & 0x7f) | 0x80));
+  field.push_back(static_cast<char>(size));
   return field + bytes;
 }
 

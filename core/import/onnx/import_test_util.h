@@ -66,7 +66,9 @@ struct OneNode {
   OnnxModelBuilder& Node(const std::string& op_type, const std::vector<std::string>& inputs,
                          const OnnxAttrs& attrs = {}, const std::vector<std::string>& outputs = {"y"}) {
     model.AddNode(op_type, inputs, outputs, attrs, "n");
-    for (const std::string& output : outputs) model.AddOutput(output);
+    for (const std::string& output : outputs) {
+      if (!output.empty()) model.AddOutput(output);
+    }
     return model;
   }
   OnnxModelBuilder model;

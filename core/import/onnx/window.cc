@@ -106,14 +106,14 @@ ValueId PadSame(Conversion& c, ValueId x, const Window& window, double value) {
   const ValueId stride = c.Ints64("strides", s);
   const ValueId size = c.SliceVector(c.ShapeOf(x), 2, 4);
   // out = ceil(size / stride); total = max(0, (out - 1) * stride + reach - size)
-  const ValueId rounded = c.VectorMath("Add", size, c.Ints64("strides_less_1", {s[0] - 1, s[1] - 1}));
-  const ValueId steps = c.VectorMath("TruncateDiv", rounded, stride);
-  const ValueId last = c.VectorMath("Mul", c.VectorMath("Sub", steps, c.Ints64("ones", {1, 1})), stride);
-  const ValueId covered = c.VectorMath("Add", last, c.Ints64("reach", {window.reach(0), window.reach(1)}));
+  const ValueId rounded = c.VectorMath("Add", {size, c.Ints64("strides_less_1", {s[0] - 1, s[1] - 1})});
+  const ValueId steps = c.VectorMath("TruncateDiv", {rounded, stride});
+  const ValueId last = c.VectorMath("Mul", {c.VectorMath("Sub", {steps, c.Ints64("ones", {1, 1})}), stride});
+  const ValueId covered = c.VectorMath("Add", {last, c.Ints64("reach", {window.reach(0), window.reach(1)})});
   const ValueId none = c.Ints64("zeros", {0, 0});
-  const ValueId total = c.VectorMath("Maximum", c.VectorMath("Sub", covered, size), none);
-  const ValueId smaller = c.VectorMath("TruncateDiv", total, c.Ints64("twos", {2, 2}));
-  const ValueId larger = c.VectorMath("Sub", total, smaller);
+  const ValueId total = c.VectorMath("Maximum", {c.VectorMath("Sub", {covered, size}), none});
+  const ValueId smaller = c.VectorMath("TruncateDiv", {total, c.Ints64("twos", {2, 2})});
+  const ValueId larger = c.VectorMath("Sub", {total, smaller});
   const bool upper = window.auto_pad == "SAME_UPPER";
   const ValueId paddings = c.ConcatVectors({none, upper ? smaller : larger, none, upper ? larger : smaller});
   return c.Helper("PadV3", {x, paddings, c.Scalar("pad_value", value, c.info(x).type)},
