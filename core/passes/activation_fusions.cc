@@ -37,9 +37,10 @@ void Flatten(Rewriter& rewriter, ValueId value, const TensorDesc& desc, int dept
   Node* node = rewriter.graph().node(value.node);
   const bool inside = node->num_outputs() == 1 && node->output() == desc && depth < kMaxDepth &&
                       (depth == 0 || rewriter.HasOneUse(value));
-  const std::optional<double> divisor =
-      inside && node->is("RealDiv") ? UniformValue(rewriter.graph(), node->input(1)) : std::nullopt;
-  if (!inside || !(node->is("Mul") || node->is("Square") || (divisor && *divisor != 0))) {
+  // 0 when the node is no division by a constant.
+  const double divisor =
+      inside && node->is("RealDiv") ? UniformValue(rewriter.graph(), node->input(1)).value_or(0) : 0;
+  if (!inside || !(node->is("Mul") || node->is("Square") || divisor != 0)) {
     product.factors.push_back(value);
     return;
   }
@@ -53,7 +54,7 @@ void Flatten(Rewriter& rewriter, ValueId value, const TensorDesc& desc, int dept
     product.coefficient *= again.coefficient;
     product.factors.insert(product.factors.end(), again.factors.begin(), again.factors.end());
   }
-  if (divisor) product.coefficient /= *divisor;
+  if (divisor != 0) product.coefficient /= divisor;
 }
 
 Product ProductOf(Rewriter& rewriter, ValueId value) {

@@ -20,17 +20,15 @@ size_t ChannelDim(const Node& node, const std::string& default_format, size_t ra
 
 struct BatchNormForm {
   const char* type;
-  const char* epsilon_attr;
-  float epsilon;
-  const char* format;  // default of data_format
+  float epsilon;       // defaults of the attributes
+  const char* format;
 };
 constexpr BatchNormForm kBatchNormForms[] = {
-    {"BatchNorm", "epsilon", 1e-4f, "NHWC"},
-    {"BatchNormV3", "epsilon", 1e-5f, "NCHW"},
-    {"BNInfer", "epsilon", 0, "NCHW"},
+    {"BatchNorm", 1e-4f, "NHWC"},
+    {"BNInfer", 0, "NCHW"},
 };
 
-// BatchNorm, BatchNormV3, BNInfer with constant statistics → Mul and Add with constants.
+// BatchNorm and BNInfer with constant statistics → Mul and Add with constants.
 absl::StatusOr<bool> BatchNormAsScaleAndShift(Rewriter& rewriter, Node& node) {
   const auto* form = absl::c_find_if(kBatchNormForms, [&](const BatchNormForm& f) { return node.is(f.type); });
   const bool training = !node.is("BNInfer") && node.AttrOr<bool>("is_training", true);
@@ -46,7 +44,7 @@ absl::StatusOr<bool> BatchNormAsScaleAndShift(Rewriter& rewriter, Node& node) {
   for (const auto* values : {&*gamma, &*beta, &*mean, &*variance}) {
     if (values->size() != channels) return false;
   }
-  const float epsilon = node.AttrOr<float>(form->epsilon_attr, form->epsilon);
+  const float epsilon = node.AttrOr<float>("epsilon", form->epsilon);
   std::vector<float> scale(channels), shift(channels);
   for (size_t c = 0; c < channels; ++c) {
     const double factor = (*gamma)[c] / std::sqrt(static_cast<double>((*variance)[c]) + epsilon);
@@ -143,7 +141,7 @@ absl::StatusOr<bool> ShiftIntoConvolution(Rewriter& rewriter, Node& node) {
 
 std::vector<Rule> ConvolutionRules() {
   return {
-      {"batch-norm-as-scale-and-shift", {"BatchNorm", "BatchNormV3", "BNInfer"}, BatchNormAsScaleAndShift},
+      {"batch-norm-as-scale-and-shift", {"BatchNorm", "BNInfer"}, BatchNormAsScaleAndShift},
       {"scale-into-convolution", {"Mul"}, ScaleIntoConvolution},
       {"shift-into-convolution", {"Add", "Sub"}, ShiftIntoConvolution},
   };

@@ -91,9 +91,10 @@ absl::StatusOr<bool> MergeTransposes(Rewriter& rewriter, Node& node) {
 // Operators whose inputs broadcast against each other as in numpy.
 bool BroadcastsInputs(const Node& node) {
   static constexpr const char* kTypes[] = {
-      "Add",      "Sub",        "Mul",          "Div",        "RealDiv",   "FloorDiv",   "TruncateDiv", "Mod",
-      "FloorMod", "Pow",        "Maximum",      "Minimum",    "Equal",     "NotEqual",   "Less",        "LessEqual",
-      "Greater",  "GreaterEqual", "LogicalAnd", "LogicalOr",  "SelectV2",  "BitwiseXor", "SquaredDifference"};
+      "Add",        "Sub",        "Mul",       "Div",          "RealDiv",   "FloorDiv",   "TruncateDiv",
+      "Mod",        "FloorMod",   "Pow",       "Maximum",      "Minimum",   "Equal",      "NotEqual",
+      "Less",       "LessEqual",  "Greater",   "GreaterEqual", "SelectV2",  "LogicalAnd", "LogicalOr",
+      "BitwiseAnd", "BitwiseOr",  "BitwiseXor", "LeftShift",   "RightShift", "SquaredDifference"};
   return absl::c_any_of(kTypes, [&](const char* type) { return node.is(type); });
 }
 
