@@ -16,10 +16,11 @@ namespace omserve {
 // Every type the collectives move.
 std::vector<DataType> AllTypes();
 
-// Calls every collective of `group` with `count` elements of `type`, in place and not, and compares the results with
-// what the definition says. All members call it at the same time. INTERNAL says what was wrong where.
-absl::Status CheckCollectives(CollectiveBackend& backend, const std::string& group, size_t count, DataType type,
-                              const WaitLimit& limit);
+// Calls every collective of `group` with `count` elements of `type`, in place and not, and compares the
+// results with what the definition says. All members call it at the same time. INTERNAL says what was wrong
+// where.
+absl::Status CheckCollectives(CollectiveBackend& backend, const std::string& group, size_t count,
+                              DataType type, const WaitLimit& limit);
 
 // Sums random floats, whose sum depends on the order, and compares the bits over all members.
 absl::Status CheckSameBits(CollectiveBackend& backend, const std::string& group, size_t count,

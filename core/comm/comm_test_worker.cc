@@ -1,10 +1,10 @@
 // One process of a world, for communicator_process_test: comm_test_worker WORLD PROCESS MODE
 //
 // It prints "ADDRESS rank hex" for each local rank and "END", reads the same for all ranks, connects, prints
-// "CONNECTED", and then: check: runs the checks on all groups · loop: repeats an all-reduce of group "all" until it
-// fails, printing "LOOPING" once · stall: does nothing until told. "CANCEL text" on its input cancels the epoch with
-// UNAVAILABLE, the end of its input, too. At the end it prints "RESULT code message", waits for the end of its input,
-// destroys the hub and prints "DONE".
+// "CONNECTED", and then: check: runs the checks on all groups · loop: repeats an all-reduce of group "all"
+// until it fails, printing "LOOPING" once · stall: does nothing until told. "CANCEL text" on its input
+// cancels the epoch with UNAVAILABLE, the end of its input, too. At the end it prints "RESULT code message",
+// waits for the end of its input, destroys the hub and prints "DONE".
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -35,8 +35,9 @@ absl::Status Loop(CommunicatorHub& hub, const std::vector<int>& ranks, size_t co
     threads.emplace_back([&, i] {
       std::vector<float> data(count, 1.0f);
       for (int round = 0; statuses[i].ok(); ++round) {
-        statuses[i] = hub.backend(ranks[i])->AllReduce("all", data.data(), data.data(), count, DataType::kFloat,
-                                                       CollectiveBackend::Reduction::kMax, limit);
+        statuses[i] =
+            hub.backend(ranks[i])->AllReduce("all", data.data(), data.data(), count, DataType::kFloat,
+                                             CollectiveBackend::Reduction::kMax, limit);
         if (round == 3 && !announced.exchange(true)) Say("LOOPING");
       }
     });

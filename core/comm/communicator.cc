@@ -25,9 +25,6 @@
 namespace omserve {
 namespace {
 
-// The group number of the greetings by which Connect brings up connections; no group of a world may have it.
-constexpr int kGreetingGroup = MessageTag::kMaxGroups - 1;
-
 absl::Status Validate(const CommWorld& world, int process) {
   const int ranks = static_cast<int>(world.process_of.size());
   if (world.process_of.size() > MessageTag::kMaxRanks) {
@@ -36,16 +33,17 @@ absl::Status Validate(const CommWorld& world, int process) {
   }
   for (int rank = 0; rank < ranks; ++rank) {
     if (world.process_of[rank] < 0) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("rank ", rank, " is placed in process ", world.process_of[rank], ", which is negative"));
+      return absl::InvalidArgumentError(absl::StrCat("rank ", rank, " is placed in process ",
+                                                     world.process_of[rank], ", which is negative"));
     }
   }
   if (std::count(world.process_of.begin(), world.process_of.end(), process) == 0) {
-    return absl::InvalidArgumentError(absl::StrCat("process ", process, " hosts none of the ", ranks, " ranks"));
-  }
-  if (world.groups.size() >= kGreetingGroup) {
     return absl::InvalidArgumentError(
-        absl::StrCat("a world of ", world.groups.size(), " groups; fewer than ", kGreetingGroup, " can be addressed"));
+        absl::StrCat("process ", process, " hosts none of the ", ranks, " ranks"));
+  }
+  if (world.groups.size() > MessageTag::kNoGroup) {
+    return absl::InvalidArgumentError(absl::StrCat("a world of ", world.groups.size(), " groups; at most ",
+                                                   MessageTag::kNoGroup, " can be addressed"));
   }
   absl::flat_hash_set<std::string> names;
   for (const CommGroup& group : world.groups) {
@@ -59,8 +57,8 @@ absl::Status Validate(const CommWorld& world, int process) {
     absl::flat_hash_set<int> members;
     for (const int rank : group.ranks) {
       if (rank < 0 || rank >= ranks) {
-        return absl::InvalidArgumentError(absl::StrCat("group \"", group.name, "\" has member ", rank,
-                                                       "; ranks are 0 to ", ranks - 1));
+        return absl::InvalidArgumentError(
+            absl::StrCat("group \"", group.name, "\" has member ", rank, "; ranks are 0 to ", ranks - 1));
       }
       if (!members.insert(rank).second) {
         return absl::InvalidArgumentError(
@@ -120,7 +118,8 @@ class RankBackend : public CollectiveBackend {
 
   void AddGroup(GroupLayout layout, LocalGroup::Member member) {
     std::string name = layout.name;
-    channels_.try_emplace(std::move(name), std::make_unique<GroupChannel>(std::move(layout), member, resources_));
+    channels_.try_emplace(std::move(name),
+                          std::make_unique<GroupChannel>(std::move(layout), member, resources_));
   }
 
   absl::StatusOr<int> GroupSize(const std::string& group) const override {
@@ -133,15 +132,15 @@ class RankBackend : public CollectiveBackend {
     return channel->rank();
   }
 
-  absl::Status AllReduce(const std::string& group, const void* input, void* output, size_t count, DataType type,
-                         Reduction reduction, const WaitLimit& limit) override {
+  absl::Status AllReduce(const std::string& group, const void* input, void* output, size_t count,
+                         DataType type, Reduction reduction, const WaitLimit& limit) override {
     ASSIGN_OR_RETURN(GroupChannel * channel, FindFor(group, count, type));
     RETURN_IF_ERROR(CheckReducible(type));
     return count == 0 ? absl::OkStatus() : channel->AllReduce(input, output, count, type, reduction, limit);
   }
 
-  absl::Status AllGather(const std::string& group, const void* input, void* output, size_t count, DataType type,
-                         const WaitLimit& limit) override {
+  absl::Status AllGather(const std::string& group, const void* input, void* output, size_t count,
+                         DataType type, const WaitLimit& limit) override {
     ASSIGN_OR_RETURN(GroupChannel * channel, FindFor(group, count, type));
     return count == 0 ? absl::OkStatus() : channel->AllGather(input, output, count, type, limit);
   }
@@ -150,17 +149,18 @@ class RankBackend : public CollectiveBackend {
                              DataType type, Reduction reduction, const WaitLimit& limit) override {
     ASSIGN_OR_RETURN(GroupChannel * channel, FindFor(group, count, type));
     RETURN_IF_ERROR(CheckReducible(type));
-    return count == 0 ? absl::OkStatus() : channel->ReduceScatter(input, output, count, type, reduction, limit);
+    return count == 0 ? absl::OkStatus()
+                      : channel->ReduceScatter(input, output, count, type, reduction, limit);
   }
 
-  absl::Status AllToAll(const std::string& group, const void* input, void* output, size_t count, DataType type,
-                        const WaitLimit& limit) override {
+  absl::Status AllToAll(const std::string& group, const void* input, void* output, size_t count,
+                        DataType type, const WaitLimit& limit) override {
     ASSIGN_OR_RETURN(GroupChannel * channel, FindFor(group, count, type));
     return count == 0 ? absl::OkStatus() : channel->AllToAll(input, output, count, type, limit);
   }
 
-  absl::Status Broadcast(const std::string& group, const void* input, void* output, size_t count, DataType type,
-                         int root, const WaitLimit& limit) override {
+  absl::Status Broadcast(const std::string& group, const void* input, void* output, size_t count,
+                         DataType type, int root, const WaitLimit& limit) override {
     ASSIGN_OR_RETURN(GroupChannel * channel, FindFor(group, count, type));
     if (root < 0 || root >= channel->size()) {
       return absl::InvalidArgumentError(absl::StrCat("broadcast from root ", root, " of group \"", group,
@@ -169,15 +169,15 @@ class RankBackend : public CollectiveBackend {
     return count == 0 ? absl::OkStatus() : channel->Broadcast(input, output, count, type, root, limit);
   }
 
-  absl::Status Send(const std::string& group, const void* data, size_t count, DataType type, int peer, int64_t tag,
-                    const WaitLimit& limit) override {
+  absl::Status Send(const std::string& group, const void* data, size_t count, DataType type, int peer,
+                    int64_t tag, const WaitLimit& limit) override {
     ASSIGN_OR_RETURN(GroupChannel * channel, FindFor(group, count, type));
     RETURN_IF_ERROR(CheckPeer(*channel, group, peer, tag));
     return channel->Send(data, count * SizeOf(type), peer, tag, limit);
   }
 
-  absl::Status Receive(const std::string& group, void* data, size_t count, DataType type, int peer, int64_t tag,
-                       const WaitLimit& limit) override {
+  absl::Status Receive(const std::string& group, void* data, size_t count, DataType type, int peer,
+                       int64_t tag, const WaitLimit& limit) override {
     ASSIGN_OR_RETURN(GroupChannel * channel, FindFor(group, count, type));
     RETURN_IF_ERROR(CheckPeer(*channel, group, peer, tag));
     return channel->Receive(data, count * SizeOf(type), peer, tag, limit);
@@ -200,12 +200,14 @@ class RankBackend : public CollectiveBackend {
       return absl::FailedPreconditionError("the communicator was not connected");
     }
     if (SizeOf(type) == 0) {
-      return absl::UnimplementedError(absl::StrCat("elements of type ", TypeName(type), " cannot be exchanged"));
+      return absl::UnimplementedError(
+          absl::StrCat("elements of type ", TypeName(type), " cannot be exchanged"));
     }
     const auto bytes = CheckedMul<size_t>(count, SizeOf(type));
     if (!bytes || !CheckedMul<size_t>(*bytes, channel->size())) {
       return absl::InvalidArgumentError(absl::StrCat(count, " elements of ", TypeName(type), " for each of ",
-                                                     channel->size(), " ranks are more than memory can hold"));
+                                                     channel->size(),
+                                                     " ranks are more than memory can hold"));
     }
     return channel;
   }
@@ -215,11 +217,12 @@ class RankBackend : public CollectiveBackend {
     return absl::UnimplementedError(absl::StrCat("elements of type ", TypeName(type), " cannot be reduced"));
   }
 
-  static absl::Status CheckPeer(const GroupChannel& channel, const std::string& group, int peer, int64_t tag) {
+  static absl::Status CheckPeer(const GroupChannel& channel, const std::string& group, int peer,
+                                int64_t tag) {
     if (peer < 0 || peer >= channel.size() || peer == channel.rank()) {
-      return absl::InvalidArgumentError(absl::StrCat("rank ", channel.rank(), " of group \"", group,
-                                                     "\" exchanges a message with rank ", peer,
-                                                     "; it can with the others of 0 to ", channel.size() - 1));
+      return absl::InvalidArgumentError(
+          absl::StrCat("rank ", channel.rank(), " of group \"", group, "\" exchanges a message with rank ",
+                       peer, "; it can with the others of 0 to ", channel.size() - 1));
     }
     if (tag < 0 || tag > MessageTag::kMaxTag) {
       return absl::InvalidArgumentError(
@@ -244,8 +247,9 @@ class Hub : public CommunicatorHub {
 
   ~Hub() override {
     // Nobody waits for the last messages of an epoch that failed.
-    if (guard_.status().ok()) return;
-    for (auto& [rank, worker] : workers_) worker->Abandon();
+    const absl::Status status = guard_.status();
+    if (status.ok()) return;
+    for (auto& [rank, worker] : workers_) worker->Abandon(status);
   }
 
   absl::Status Start() {
@@ -305,8 +309,9 @@ class Hub : public CommunicatorHub {
     if (connected_) return absl::OkStatus();
     absl::Status greeted = Greet(addresses, limit);
     if (!greeted.ok()) {
-      for (auto& [rank, worker] : workers_) worker->Abandon();
-      return guard_.Fail(Annotate(greeted, "connecting the ranks"));
+      greeted = guard_.Fail(Annotate(greeted, "connecting the ranks"));
+      for (auto& [rank, worker] : workers_) worker->Abandon(greeted);
+      return greeted;
     }
     connected_.store(true, std::memory_order_release);
     return absl::OkStatus();
@@ -323,7 +328,7 @@ class Hub : public CommunicatorHub {
  private:
   // Opens all connections and passes one message each way over each of them.
   absl::Status Greet(const std::map<int, std::string>& addresses, const WaitLimit& limit) {
-    const MessageTag tag{true, kGreetingGroup, 0};
+    const MessageTag tag{true, MessageTag::kNoGroup, 0};
     std::vector<NetworkWorker*> open;
     for (auto& [rank, worker] : workers_) {
       for (const int peer : remote_peers_.at(rank)) {
@@ -352,8 +357,9 @@ class Hub : public CommunicatorHub {
     }
     for (const auto& [pair, peer_signature] : greetings_) {
       if (peer_signature != signature_) {
-        return absl::InvalidArgumentError(absl::StrCat("rank ", pair.second, " was given another world than rank ",
-                                                       pair.first, ": not the same ranks or groups"));
+        return absl::InvalidArgumentError(absl::StrCat("rank ", pair.second,
+                                                       " was given another world than rank ", pair.first,
+                                                       ": not the same ranks or groups"));
       }
     }
     return absl::OkStatus();

@@ -41,7 +41,8 @@ class WorkerProcess {
     posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
     const std::string number = absl::StrCat(process);
     const char* arguments[] = {COMM_TEST_WORKER, world.c_str(), number.c_str(), mode.c_str(), nullptr};
-    EXPECT_EQ(posix_spawn(&pid_, COMM_TEST_WORKER, &actions, nullptr, const_cast<char**>(arguments), environ), 0);
+    EXPECT_EQ(posix_spawn(&pid_, COMM_TEST_WORKER, &actions, nullptr, const_cast<char**>(arguments), environ),
+              0);
     posix_spawn_file_actions_destroy(&actions);
     close(in[0]);
     close(out[1]);
@@ -154,8 +155,9 @@ class World {
       threads.emplace_back([&, i] {
         std::vector<float> data(count, 1.0f);
         while (statuses[i].ok()) {
-          statuses[i] = hub_->backend(ranks[i])->AllReduce("all", data.data(), data.data(), count, DataType::kFloat,
-                                                           CollectiveBackend::Reduction::kMax, limit);
+          statuses[i] =
+              hub_->backend(ranks[i])->AllReduce("all", data.data(), data.data(), count, DataType::kFloat,
+                                                 CollectiveBackend::Reduction::kMax, limit);
         }
       });
     }
@@ -186,27 +188,29 @@ struct Case {
 };
 
 class ProcessTest : public testing::TestWithParam<Case> {};
-INSTANTIATE_TEST_SUITE_P(
-    Worlds, ProcessTest,
-    testing::Values(Case{"TwoOfOne", "0,1 all:0,1", 2}, Case{"TwoReversed", "1,0 all:0,1 back:1,0", 2},
-                    Case{"TwoOfTwo", "0,0,1,1 all:0,1,2,3 inner:0,1 outer:1,2", 2},
-                    Case{"Interleaved", "0,1,0,1 all:0,1,2,3 mixed:3,0,2", 2},
-                    Case{"Uneven", "1,0,0,1,0 all:0,1,2,3,4 some:4,0,3", 2},
-                    Case{"ThreeOfOne", "0,1,2 all:0,1,2 two:2,0", 3},
-                    Case{"ThreeUneven", "0,0,1,2,2 all:0,1,2,3,4 mixed:3,0,4,2,1", 3}),
-    [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Worlds, ProcessTest,
+                         testing::Values(Case{"TwoOfOne", "0,1 all:0,1", 2},
+                                         Case{"TwoReversed", "1,0 all:0,1 back:1,0", 2},
+                                         Case{"TwoOfTwo", "0,0,1,1 all:0,1,2,3 inner:0,1 outer:1,2", 2},
+                                         Case{"Interleaved", "0,1,0,1 all:0,1,2,3 mixed:3,0,2", 2},
+                                         Case{"Uneven", "1,0,0,1,0 all:0,1,2,3,4 some:4,0,3", 2},
+                                         Case{"ThreeOfOne", "0,1,2 all:0,1,2 two:2,0", 3},
+                                         Case{"ThreeUneven", "0,0,1,2,2 all:0,1,2,3,4 mixed:3,0,4,2,1", 3}),
+                         [](const auto& info) { return info.param.name; });
 
 TEST_P(ProcessTest, EveryCollective) {
   World world(GetParam().world, GetParam().processes, "check");
   world.Connect();
-  const absl::Status status = CheckAllGroups(world.hub(), world.world(), RanksOf(world.world(), 0), world.Limit());
+  const absl::Status status =
+      CheckAllGroups(world.hub(), world.world(), RanksOf(world.world(), 0), world.Limit());
   EXPECT_TRUE(status.ok()) << status;
   for (int process = 1; process < GetParam().processes; ++process) {
     EXPECT_EQ(world.worker(process).Hear(), "RESULT 0 ");
   }
   EXPECT_GT(world.hub().network_bytes(), 0);
   world.DestroyHub();
-  for (int process = 1; process < GetParam().processes; ++process) EXPECT_TRUE(world.worker(process).Finish());
+  for (int process = 1; process < GetParam().processes; ++process)
+    EXPECT_TRUE(world.worker(process).Finish());
 }
 
 TEST(CommunicatorProcessTest, MissingRankEndsAtTheDeadline) {
@@ -265,8 +269,26 @@ TEST(CommunicatorProcessTest, KilledPeerIsReported) {
     const absl::Time begin = absl::Now();
     world.DestroyHub();
     EXPECT_LT(absl::Now() - begin, absl::Seconds(2));
+    // The other survivor finds out by itself, or is told by this process.
     EXPECT_THAT(world.worker(2).Hear(), HasSubstr("RESULT 14 "));
   }
+}
+
+TEST(CommunicatorProcessTest, PeersAreToldTheFirstCause) {
+  World world("0,0,1,2 all:0,1,2,3", 3, "loop");
+  world.Connect();
+  Cancellation run;
+  std::thread canceller([&] {
+    EXPECT_EQ(world.worker(1).Hear(), "LOOPING");
+    EXPECT_EQ(world.worker(2).Hear(), "LOOPING");
+    run.Cancel(absl::CancelledError("the client has left"));
+  });
+  const auto statuses = world.Loop(1000, WaitLimit{absl::InfiniteFuture(), &run, nullptr});
+  const absl::Time begin = absl::Now();
+  canceller.join();
+  for (const absl::Status& status : statuses) EXPECT_EQ(status, run.status());
+  for (const int process : {1, 2}) EXPECT_EQ(world.worker(process).Hear(), "RESULT 1 the client has left");
+  EXPECT_LT(absl::Now() - begin, absl::Seconds(1));
 }
 
 TEST(CommunicatorProcessTest, StoppedPeerIsLeftWhenTheEpochIsCancelled) {
@@ -289,12 +311,14 @@ TEST(CommunicatorProcessTest, ConnectChecksAddresses) {
   const auto connect = [](auto change) {
     World world("0,1 all:0,1", 2, "stall");
     change(world);
-    return world.hub().Connect(world.addresses(), WaitLimit{absl::Now() + absl::Milliseconds(100), nullptr, nullptr});
+    return world.hub().Connect(world.addresses(),
+                               WaitLimit{absl::Now() + absl::Milliseconds(100), nullptr, nullptr});
   };
   EXPECT_THAT(connect([](World& world) { world.addresses().erase(1); }).ToString(),
               HasSubstr("no address was given for rank 1"));
   EXPECT_THAT(connect([](World& world) { world.addresses()[1] = "?"; }).ToString(), HasSubstr("too short"));
-  EXPECT_THAT(connect([](World& world) { world.addresses()[1][60] ^= 1; }).ToString(), HasSubstr("is damaged"));
+  EXPECT_THAT(connect([](World& world) { world.addresses()[1][60] ^= 1; }).ToString(),
+              HasSubstr("is damaged"));
   EXPECT_THAT(connect([](World& world) { world.addresses()[1] = world.addresses()[0]; }).ToString(),
               HasSubstr("is that of rank 0"));
   // The other process never connects.
@@ -308,7 +332,8 @@ TEST(CommunicatorProcessTest, CollectivesNeedConnect) {
   float value = 0;
   EXPECT_EQ(world.hub()
                 .backend(0)
-                ->AllReduce("all", &value, &value, 1, DataType::kFloat, CollectiveBackend::Reduction::kSum, WaitLimit{})
+                ->AllReduce("all", &value, &value, 1, DataType::kFloat, CollectiveBackend::Reduction::kSum,
+                            WaitLimit{})
                 .code(),
             absl::StatusCode::kFailedPrecondition);
 }

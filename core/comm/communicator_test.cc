@@ -75,8 +75,8 @@ TEST(CommunicatorTest, GroupsAreIndependent) {
       }
       std::vector<int32_t> value(round % 2 == 0 ? 10 : 10000, rank);
       for (const std::string& group : {row, column}) {
-        absl::Status status = backend.AllReduce(group, value.data(), value.data(), value.size(), DataType::kInt32,
-                                                Reduction::kSum, limit);
+        absl::Status status = backend.AllReduce(group, value.data(), value.data(), value.size(),
+                                                DataType::kInt32, Reduction::kSum, limit);
         if (!status.ok()) return status;
       }
       for (const int32_t sum : value) {
@@ -192,7 +192,8 @@ TEST(CommunicatorTest, BadArgumentsFailNothingElse) {
   const WaitLimit limit;
   EXPECT_EQ(*backend.GroupSize("all"), 2);
   EXPECT_EQ(*hub->backend(1)->GroupRank("all"), 1);
-  EXPECT_THAT(backend.GroupSize("tp").status().ToString(), HasSubstr("is in no group \"tp\"; its groups are: all"));
+  EXPECT_THAT(backend.GroupSize("tp").status().ToString(),
+              HasSubstr("is in no group \"tp\"; its groups are: all"));
   EXPECT_EQ(backend.AllReduce("tp", data, data, 1, DataType::kFloat, Reduction::kSum, limit).code(),
             absl::StatusCode::kNotFound);
   EXPECT_EQ(backend.AllReduce("all", data, data, 1, DataType::kBool, Reduction::kSum, limit).code(),
@@ -203,7 +204,8 @@ TEST(CommunicatorTest, BadArgumentsFailNothingElse) {
             absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(backend.Broadcast("all", data, data, 1, DataType::kFloat, 2, limit).code(),
             absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(backend.Send("all", data, 1, DataType::kFloat, 0, 0, limit).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(backend.Send("all", data, 1, DataType::kFloat, 0, 0, limit).code(),
+            absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(backend.Receive("all", data, 1, DataType::kFloat, 1, -1, limit).code(),
             absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(hub->backend(2), nullptr);

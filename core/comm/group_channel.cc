@@ -41,7 +41,10 @@ absl::Status GroupChannel::Call(const char* operation, const WaitLimit& limit, A
   const CallScope scope = Scope(operation, limit);
   ++calls_;
   absl::Status status = scope.interrupted() ? scope.Check(resources_.world_rank) : algorithm(scope);
-  if (!status.ok()) member_.Break();
+  if (status.ok()) return status;
+  member_.Break();
+  // Peers in other processes may wait for this rank: they are told now.
+  if (resources_.worker != nullptr) resources_.worker->Abandon(status);
   return status;
 }
 
@@ -240,8 +243,8 @@ absl::Status GroupChannel::ReduceScatter(const CallScope& scope, const void* inp
     RETURN_IF_ERROR(NodeReduceScatter(Exchange(scope), workspace, workspace + whole, count, type, reduction));
   }
   RETURN_IF_ERROR(member_.Meet(scope));
-  RETURN_IF_ERROR(member_.Touch(
-      scope, [&] { std::memcpy(output, workspace + whole + bytes * member_.index(), bytes); }));
+  RETURN_IF_ERROR(
+      member_.Touch(scope, [&] { std::memcpy(output, workspace + whole + bytes * member_.index(), bytes); }));
   if (!is_leader()) CountLocal(bytes);
   return member_.Meet(scope);
 }

@@ -23,13 +23,13 @@ namespace omserve {
 // Where a group's members are, seen from one of them. Group ranks, if not said otherwise.
 struct GroupLayout {
   std::string name;
-  int index = 0;                    // of the group in the world
-  std::vector<int> world_ranks;     // by group rank
-  int rank = 0;                     // this member
-  std::vector<GroupNode> nodes;     // processes that host members, by their first member
-  std::vector<int> node_of;         // by group rank
-  std::vector<int> locals;          // members of this process, ascending
-  std::vector<int> mailbox_of;      // by group rank, for members of this process
+  int index = 0;                 // of the group in the world
+  std::vector<int> world_ranks;  // by group rank
+  int rank = 0;                  // this member
+  std::vector<GroupNode> nodes;  // processes that host members, by their first member
+  std::vector<int> node_of;      // by group rank
+  std::vector<int> locals;       // members of this process, ascending
+  std::vector<int> mailbox_of;   // by group rank, for members of this process
 };
 
 // The parts a rank's channels share. They outlive the channels.
@@ -40,16 +40,17 @@ struct RankResources {
   NetworkWorker* worker = nullptr;  // null when the rank has no peers in other processes
   Mailroom* mailroom = nullptr;
   std::atomic<uint64_t>* local_bytes = nullptr;
-  Scratch* workspace = nullptr;        // what other members may read during a call
-  Scratch* exchange_space = nullptr;   // what messages arrive in
+  Scratch* workspace = nullptr;       // what other members may read during a call
+  Scratch* exchange_space = nullptr;  // what messages arrive in
 };
 
-// The methods are those of CollectiveBackend, on arguments that were checked; `count` > 0 but for Send and Receive.
+// The methods are those of CollectiveBackend, on arguments that were checked; `count` > 0 but for Send and
+// Receive.
 //
-// In one process: every member reads its peers' memory directly; reductions are split among the members. Across
-// processes with one member each: messages (network_collectives.h). Across processes with several members: first
-// inside each process, then between the leaders (each process' first member), then inside again. All-to-all and
-// point-to-point messages go straight from member to member.
+// In one process: every member reads its peers' memory directly; reductions are split among the members.
+// Across processes with one member each: messages (network_collectives.h). Across processes with several
+// members: first inside each process, then between the leaders (each process' first member), then inside
+// again. All-to-all and point-to-point messages go straight from member to member.
 class GroupChannel {
  public:
   using Reduction = CollectiveBackend::Reduction;
@@ -62,9 +63,10 @@ class GroupChannel {
 
   absl::Status AllReduce(const void* input, void* output, size_t count, DataType type, Reduction reduction,
                          const WaitLimit& limit);
-  absl::Status AllGather(const void* input, void* output, size_t count, DataType type, const WaitLimit& limit);
-  absl::Status ReduceScatter(const void* input, void* output, size_t count, DataType type, Reduction reduction,
-                             const WaitLimit& limit);
+  absl::Status AllGather(const void* input, void* output, size_t count, DataType type,
+                         const WaitLimit& limit);
+  absl::Status ReduceScatter(const void* input, void* output, size_t count, DataType type,
+                             Reduction reduction, const WaitLimit& limit);
   absl::Status AllToAll(const void* input, void* output, size_t count, DataType type, const WaitLimit& limit);
   absl::Status Broadcast(const void* input, void* output, size_t count, DataType type, int root,
                          const WaitLimit& limit);
@@ -77,9 +79,10 @@ class GroupChannel {
                          Reduction reduction);
   absl::Status AllReduceInSlots(const CallScope& scope, const LocalCall& call, Reduction reduction);
   absl::Status AllReduceInPlace(const CallScope& scope, const LocalCall& call, Reduction reduction);
-  absl::Status AllGather(const CallScope& scope, const void* input, void* output, size_t count, DataType type);
-  absl::Status ReduceScatter(const CallScope& scope, const void* input, void* output, size_t count, DataType type,
-                             Reduction reduction);
+  absl::Status AllGather(const CallScope& scope, const void* input, void* output, size_t count,
+                         DataType type);
+  absl::Status ReduceScatter(const CallScope& scope, const void* input, void* output, size_t count,
+                             DataType type, Reduction reduction);
   absl::Status AllToAll(const CallScope& scope, const void* input, void* output, size_t count, DataType type);
   absl::Status Broadcast(const CallScope& scope, const void* input, void* output, size_t count, DataType type,
                          int root);

@@ -43,9 +43,9 @@ absl::Status LocalGroup::Member::Meet(const CallScope& scope) {
   if (std::exchange(agreed_, true)) return absl::OkStatus();
   for (int other = 0; other < size(); ++other) {
     if (call(other).Agrees(call(index_))) continue;
-    return scope.Fail(absl::InternalError(absl::StrCat("called as ", call(index_).ToString(), ", but rank ",
-                                                       group_->ranks_[other], " called ",
-                                                       call(other).ToString())));
+    return scope.Fail(
+        absl::InternalError(absl::StrCat("called as ", call(index_).ToString(), ", but rank ",
+                                         group_->ranks_[other], " called ", call(other).ToString())));
   }
   return absl::OkStatus();
 }

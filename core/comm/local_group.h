@@ -31,14 +31,15 @@ struct LocalCall {
   std::string ToString() const;
 };
 
-// A call of a collective is: Start (and fill the slot, if used), then Meet once or more. After the first Meet the
-// calls of all members can be read, and their slots.
+// A call of a collective is: Start (and fill the slot, if used), then Meet once or more. After the first Meet
+// the calls of all members can be read, and their slots.
 //
-// Calls and slots exist twice and are used in turn, so a member may start its next call, and fill its slot, while
-// others still read this one's: nobody can get two calls ahead, because between lies a Meet that waits for everybody.
-// This makes one Meet enough for a collective whose data fits into slots. A collective that works on the members'
-// own memory ends with a Meet of its own, and does so inside Touch: a member that leaves a call early, by an error,
-// calls Break, which ends all touching of what it passed, before its caller may free that.
+// Calls and slots exist twice and are used in turn, so a member may start its next call, and fill its slot,
+// while others still read this one's: nobody can get two calls ahead, because between lies a Meet that waits
+// for everybody. This makes one Meet enough for a collective whose data fits into slots. A collective that
+// works on the members' own memory ends with a Meet of its own, and does so inside Touch: a member that
+// leaves a call early, by an error, calls Break, which ends all touching of what it passed, before its caller
+// may free that.
 class LocalGroup {
  public:
   // Payloads up to this size go through the slots: a copy more, a Meet less.
@@ -61,8 +62,8 @@ class LocalGroup {
     // Waits for all members to get here. The first Meet of a call fails when the members' calls do not agree.
     absl::Status Meet(const CallScope& scope);
 
-    // Runs `work`, which may use the memory that the members passed to this call. It must end by itself, or when the
-    // epoch fails. Returns the epoch's failure, without running it, after a Break.
+    // Runs `work`, which may use the memory that the members passed to this call. It must end by itself, or
+    // when the epoch fails. Returns the epoch's failure, without running it, after a Break.
     template <typename Work>
     absl::Status Touch(const CallScope& scope, Work&& work) {
       std::atomic<bool>& touching = group_->members_[index_].touching;

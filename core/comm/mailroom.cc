@@ -36,7 +36,8 @@ absl::Status Mailroom::Send(const Address& address, const void* data, size_t byt
   {
     absl::MutexLock lock(&destination.mutex);
     std::deque<Letter>& queue = destination.letters[key];
-    const auto letter = std::find_if(queue.begin(), queue.end(), [&](const Letter& l) { return l.data == data; });
+    const auto letter =
+        std::find_if(queue.begin(), queue.end(), [&](const Letter& l) { return l.data == data; });
     if (letter != queue.end()) {
       queue.erase(letter);
       --own.lent;
@@ -48,7 +49,8 @@ absl::Status Mailroom::Send(const Address& address, const void* data, size_t byt
   return taken;
 }
 
-absl::Status Mailroom::Receive(const Address& address, void* data, size_t bytes, const CallScope& scope, int peer) {
+absl::Status Mailroom::Receive(const Address& address, void* data, size_t bytes, const CallScope& scope,
+                               int peer) {
   Box& box = boxes_[address.destination];
   const Key key{address.group, address.source, address.tag};
   for (;;) {

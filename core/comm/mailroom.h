@@ -17,12 +17,12 @@
 
 namespace omserve {
 
-// Messages with equal group, source and tag arrive in the order in which they were sent. Thread-safe, each rank being
-// used by one thread at a time.
+// Messages with equal group, source and tag arrive in the order in which they were sent. Thread-safe, each
+// rank being used by one thread at a time.
 class Mailroom {
  public:
-  // Up to this size a message is copied and its sender goes on; above, the sender waits until the receiver has copied
-  // straight from its memory.
+  // Up to this size a message is copied and its sender goes on; above, the sender waits until the receiver
+  // has copied straight from its memory.
   static constexpr size_t kCopiedBytes = 64 << 10;
 
   // Ranks here are indices below `ranks` chosen by the owner.
@@ -49,8 +49,8 @@ class Mailroom {
   struct alignas(64) Box {
     absl::Mutex mutex;
     std::map<Key, std::deque<Letter>> letters ABSL_GUARDED_BY(mutex);
-    Signal delivered;  // letters ever put into this box
-    Signal collected;  // letters of this rank that were copied straight from its memory
+    Signal delivered;   // letters ever put into this box
+    Signal collected;   // letters of this rank that were copied straight from its memory
     uint32_t lent = 0;  // letters this rank has sent that way; used by its thread alone
   };
 

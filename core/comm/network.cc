@@ -5,14 +5,16 @@
 #include <ucs/debug/debug.h>
 #include <ucs/debug/log_def.h>
 
+#include <algorithm>
 #include <cstdarg>
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "core/base/status.h"
 
 namespace omserve {
 namespace {
@@ -23,12 +25,17 @@ using std::chrono::steady_clock;
 // How long closing a connection may take: gently, so that the last messages get out, and by force.
 constexpr milliseconds kGentleClose{500};
 constexpr milliseconds kForcedClose{200};
+// How long a last word to the peers may take.
+constexpr milliseconds kFarewell{20};
+constexpr MessageTag kFarewellTag{true, MessageTag::kNoGroup, 1};
 
-// The last error UCX logged on this thread: its status codes alone ("No such device") do not say what is wrong.
+// The last error UCX logged on this thread: its status codes alone ("No such device") do not say what is
+// wrong.
 thread_local std::string last_ucx_message;
 
 ucs_log_func_rc_t OnUcxMessage(const char* file, unsigned line, const char* function, ucs_log_level_t level,
-                               const ucs_log_component_config_t* component, const char* format, va_list arguments) {
+                               const ucs_log_component_config_t* component, const char* format,
+                               va_list arguments) {
   if (level > ucs_global_opts.log_component.log_level) return UCS_LOG_FUNC_RC_STOP;
   if (level <= UCS_LOG_LEVEL_ERROR) {
     char text[512];
@@ -43,7 +50,8 @@ ucs_log_func_rc_t OnUcxMessage(const char* file, unsigned line, const char* func
 
 bool IsSet(const char* variable) { return std::getenv(variable) != nullptr; }
 
-// UCX takes some liberties with the process that loads it; they are taken back unless the user asked for them.
+// UCX takes some liberties with the process that loads it; they are taken back unless the user asked for
+// them.
 void TameUcx() {
   // It logs to standard output, where programs here print results.
   if (!IsSet("UCX_LOG_FILE")) ucs_global_opts_set_value("LOG_FILE", "stderr");
@@ -62,12 +70,12 @@ std::string Text(ucs_status_t status) { return ucs_status_string(status); }
 
 absl::Status FromUcx(absl::string_view what, ucs_status_t status) {
   std::string detail = std::exchange(last_ucx_message, {});
-  return absl::UnavailableError(
-      absl::StrCat(what, ": UCX: ", Text(status), detail.empty() ? "" : " (", detail, detail.empty() ? "" : ")"));
+  return absl::UnavailableError(absl::StrCat(what, ": UCX: ", Text(status), detail.empty() ? "" : " (",
+                                             detail, detail.empty() ? "" : ")"));
 }
 
-// What goes in front of a worker's address. The address is handed to UCX, which trusts it, so what was damaged or was
-// made by another UCX must be found out before.
+// What goes in front of a worker's address. The address is handed to UCX, which trusts it, so what was
+// damaged or was made by another UCX must be found out before.
 struct AddressHeader {
   static constexpr char kMagic[8] = {'O', 'M', 'S', '-', 'U', 'C', 'X', '1'};
   char magic[8];
@@ -100,7 +108,8 @@ absl::StatusOr<std::unique_ptr<NetworkContext>> NetworkContext::Create() {
     return FromUcx("reading the UCX_* variables", status);
   }
   // Without this, error handling, which every wait here needs, would leave UCX with TCP alone on one machine.
-  if (!IsSet("UCX_MM_ERROR_HANDLING") && !IsSet("UCX_SYSV_ERROR_HANDLING") && !IsSet("UCX_POSIX_ERROR_HANDLING")) {
+  if (!IsSet("UCX_MM_ERROR_HANDLING") && !IsSet("UCX_SYSV_ERROR_HANDLING") &&
+      !IsSet("UCX_POSIX_ERROR_HANDLING")) {
     ucp_config_modify(config, "MM_ERROR_HANDLING", "y");
   }
   // The default of 20 s notices a dead peer later than the coordinator's lease does.
@@ -152,7 +161,7 @@ absl::StatusOr<std::unique_ptr<NetworkWorker>> NetworkWorker::Create(const Netwo
 NetworkWorker::~NetworkWorker() {
   if (worker_ == nullptr) return;
   if (operations_.empty()) CloseEndpoints(/*force=*/false, kGentleClose);
-  Abandon();
+  Close();
 }
 
 absl::Status NetworkWorker::AddPeer(int rank, const std::string& address) {
@@ -172,17 +181,18 @@ absl::Status NetworkWorker::AddPeer(int rank, const std::string& address) {
         absl::StrCat("the address given for rank ", rank, " is that of rank ", header.rank));
   }
   if (header.ucx_version != UcxVersion()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "rank ", rank, " uses UCX ", header.ucx_version >> 16, ".", header.ucx_version & 0xffff, ", rank ", rank_,
-        " uses ", UcxVersion() >> 16, ".", UcxVersion() & 0xffff, "; all workers must use the same minor version"));
+    return absl::InvalidArgumentError(absl::StrCat("rank ", rank, " uses UCX ", header.ucx_version >> 16, ".",
+                                                   header.ucx_version & 0xffff, ", rank ", rank_, " uses ",
+                                                   UcxVersion() >> 16, ".", UcxVersion() & 0xffff,
+                                                   "; all workers must use the same minor version"));
   }
 
   Peer& peer = peers_[rank];  // UCX keeps a pointer to it; a map's elements stay where they are
   peer.rank = rank;
   peer.address = std::string(body);
   ucp_ep_params_t params{};
-  params.field_mask =
-      UCP_EP_PARAM_FIELD_REMOTE_ADDRESS | UCP_EP_PARAM_FIELD_ERR_HANDLING_MODE | UCP_EP_PARAM_FIELD_ERR_HANDLER;
+  params.field_mask = UCP_EP_PARAM_FIELD_REMOTE_ADDRESS | UCP_EP_PARAM_FIELD_ERR_HANDLING_MODE |
+                      UCP_EP_PARAM_FIELD_ERR_HANDLER;
   params.address = reinterpret_cast<const ucp_address_t*>(peer.address.data());
   params.err_mode = UCP_ERR_HANDLING_MODE_PEER;
   params.err_handler.cb = &NetworkWorker::OnPeerFailure;
@@ -248,8 +258,9 @@ bool NetworkWorker::Complete(Operation& operation) {
 
 absl::Status NetworkWorker::Describe(const Operation& operation) const {
   if (operation.status == UCS_ERR_MESSAGE_TRUNCATED) {
-    return absl::InternalError(absl::StrCat("rank ", operation.peer->rank, " sent a message that has not the ",
-                                            operation.bytes, " bytes expected"));
+    return absl::InternalError(absl::StrCat("rank ", operation.peer->rank,
+                                            " sent a message that has not the ", operation.bytes,
+                                            " bytes expected"));
   }
   const ucs_status_t status = operation.peer->failure != UCS_OK ? operation.peer->failure : operation.status;
   return FromUcx(absl::StrCat("rank ", operation.peer->rank, " cannot be reached"), status);
@@ -274,10 +285,7 @@ absl::Status NetworkWorker::WaitRange(size_t begin, size_t end, const CallScope&
   size_t open = begin;
   for (Spinner spinner(scope.spin);;) {
     absl::StatusOr<bool> complete = Advance(&open, end);
-    if (!complete.ok()) {
-      Abandon();
-      return scope.Fail(complete.status());
-    }
+    if (!complete.ok()) return scope.Fail(complete.status());
     if (*complete) return absl::OkStatus();
     if (ucp_worker_progress(worker_) != 0) {
       spinner.Restart();
@@ -285,10 +293,8 @@ absl::Status NetworkWorker::WaitRange(size_t begin, size_t end, const CallScope&
     }
     if (!scope.interrupted() && spinner.Next()) continue;
 
-    if (absl::Status ended = scope.Check(operations_[open].peer->rank); !ended.ok()) {
-      Abandon();
-      return ended;
-    }
+    RETURN_IF_ERROR(scope.Check(operations_[open].peer->rank));
+    if (absl::Status farewell = HearFarewell(); !farewell.ok()) return scope.guard->Fail(std::move(farewell));
     milliseconds limit = kLongestSleep;
     if (const absl::Duration left = scope.limit->deadline - absl::Now(); left < absl::FromChrono(limit)) {
       limit = milliseconds(1 + absl::ToInt64Milliseconds(left));
@@ -298,8 +304,15 @@ absl::Status NetworkWorker::WaitRange(size_t begin, size_t end, const CallScope&
   }
 }
 
+absl::Status NetworkWorker::Wait(size_t operation, const CallScope& scope) {
+  absl::Status status = WaitRange(operation, operation + 1, scope);
+  if (!status.ok()) Abandon(status);
+  return status;
+}
+
 absl::Status NetworkWorker::WaitAll(const CallScope& scope) {
   absl::Status status = WaitRange(0, operations_.size(), scope);
+  if (!status.ok()) Abandon(status);
   operations_.clear();
   return status;
 }
@@ -307,9 +320,12 @@ absl::Status NetworkWorker::WaitAll(const CallScope& scope) {
 absl::StatusOr<bool> NetworkWorker::Poll() {
   if (worker_ != nullptr) ucp_worker_progress(worker_);
   size_t open = 0;
-  absl::StatusOr<bool> complete = Advance(&open, operations_.size());
-  if (!complete.ok()) Abandon();
-  if (complete.ok() && *complete) operations_.clear();
+  ASSIGN_OR_RETURN(const bool complete, Advance(&open, operations_.size()));
+  if (complete) {
+    operations_.clear();
+  } else {
+    RETURN_IF_ERROR(HearFarewell());
+  }
   return complete;
 }
 
@@ -353,17 +369,62 @@ void NetworkWorker::CloseEndpoints(bool force, milliseconds limit) {
   }
 }
 
-void NetworkWorker::Abandon() {
+absl::Status NetworkWorker::HearFarewell() {
+  ucp_tag_recv_info_t info{};
+  const ucp_tag_message_h message =
+      ucp_tag_probe_nb(worker_, kFarewellTag.Encode(0), ~MessageTag::kSourceMask,
+                       /*remove=*/1, &info);
+  if (message == nullptr) return absl::OkStatus();
+  const int source = static_cast<int>((info.sender_tag & MessageTag::kSourceMask) >> 32);
+  Farewell& farewell = heard_farewell_;
+  ucp_request_param_t param{};
+  void* request = ucp_tag_msg_recv_nbx(worker_, &farewell, sizeof(farewell), message, &param);
+  bool heard = request == nullptr;
+  if (UCS_PTR_IS_PTR(request)) {
+    // It is short enough to have arrived as a whole; if not, the fact alone must do.
+    heard = ucp_request_check_status(request) == UCS_OK;
+    ucp_request_free(request);
+  }
+  const bool valid = heard && info.length >= offsetof(Farewell, text) &&
+                     farewell.length <= sizeof(farewell.text) && farewell.code > 0 &&
+                     farewell.code <= static_cast<int>(absl::StatusCode::kUnauthenticated);
+  if (!valid) return absl::UnavailableError(absl::StrCat("rank ", source, " has left"));
+  return absl::Status(static_cast<absl::StatusCode>(farewell.code),
+                      absl::string_view(farewell.text, farewell.length));
+}
+
+void NetworkWorker::Abandon(const absl::Status& cause) {
   if (worker_ == nullptr) return;
+  Farewell farewell{};
+  farewell.code = static_cast<int32_t>(cause.code());
+  farewell.length = static_cast<uint32_t>(std::min(cause.message().size(), sizeof(farewell.text)));
+  std::memcpy(farewell.text, cause.message().data(), farewell.length);
+  const size_t first = operations_.size();
+  for (auto& [rank, peer] : peers_) {
+    if (peer.endpoint == nullptr || peer.failure != UCS_OK) continue;
+    StartSend(rank, kFarewellTag, &farewell, offsetof(Farewell, text) + farewell.length);
+  }
+  const auto deadline = steady_clock::now() + kFarewell;
+  for (size_t i = first; i < operations_.size() && steady_clock::now() < deadline;) {
+    if (Complete(operations_[i])) {
+      ++i;
+    } else {
+      ucp_worker_progress(worker_);
+    }
+  }
+  Close();
+}
+
+void NetworkWorker::Close() {
+  for (Operation& operation : operations_) {
+    if (operation.request != nullptr && operation.receive) ucp_request_cancel(worker_, operation.request);
+  }
+  CloseEndpoints(/*force=*/true, kForcedClose);
   const auto open = [&] {
     bool any = false;
     for (Operation& operation : operations_) any |= !Complete(operation);
     return any;
   };
-  for (Operation& operation : operations_) {
-    if (operation.request != nullptr && operation.receive) ucp_request_cancel(worker_, operation.request);
-  }
-  CloseEndpoints(/*force=*/true, kForcedClose);
   const auto deadline = steady_clock::now() + kForcedClose;
   while (open() && steady_clock::now() < deadline) ucp_worker_progress(worker_);
   for (Operation& operation : operations_) {

@@ -56,7 +56,8 @@ absl::Status RecursiveDoubling(const NodeExchange& exchange, std::byte* data, si
   return exchange.WaitAll();
 }
 
-absl::Status Ring(const NodeExchange& exchange, std::byte* data, size_t count, DataType type, Reduction reduction) {
+absl::Status Ring(const NodeExchange& exchange, std::byte* data, size_t count, DataType type,
+                  Reduction reduction) {
   const size_t element = SizeOf(type);
   const int nodes = exchange.num_nodes();
   const int next = (exchange.self + 1) % nodes, previous = (exchange.self + nodes - 1) % nodes;
@@ -67,8 +68,8 @@ absl::Status Ring(const NodeExchange& exchange, std::byte* data, size_t count, D
     return std::pair(begin, std::min(count, begin + part_size));
   };
 
-  // After step s, part self - s - 1 holds the sum over s + 2 nodes. At the end each node has one part complete:
-  // computed once, so what is then handed round is the same everywhere.
+  // After step s, part self - s - 1 holds the sum over s + 2 nodes. At the end each node has one part
+  // complete: computed once, so what is then handed round is the same everywhere.
   const size_t segment = kSegmentBytes / element;
   std::byte* const buffers = exchange.scratch->Get(kSegmentsAhead * kSegmentBytes);
   for (int step = 0; step < nodes - 1; ++step) {
@@ -103,7 +104,8 @@ absl::Status Ring(const NodeExchange& exchange, std::byte* data, size_t count, D
   for (int step = 0; step < nodes - 1; ++step) {
     const auto [in_begin, in_end] = part(exchange.self - step);
     const auto [out_begin, out_end] = part(exchange.self - step + 1);
-    if (in_begin < in_end) exchange.Receive(previous, data + in_begin * element, (in_end - in_begin) * element);
+    if (in_begin < in_end)
+      exchange.Receive(previous, data + in_begin * element, (in_end - in_begin) * element);
     if (out_begin < out_end) exchange.Send(next, data + out_begin * element, (out_end - out_begin) * element);
     RETURN_IF_ERROR(exchange.WaitAll());
   }
@@ -177,7 +179,8 @@ absl::Status NodeReduceScatter(const NodeExchange& exchange, const std::byte* in
   return absl::OkStatus();
 }
 
-absl::Status NodeBroadcast(const NodeExchange& exchange, const void* source, void* target, size_t bytes, int root) {
+absl::Status NodeBroadcast(const NodeExchange& exchange, const void* source, void* target, size_t bytes,
+                           int root) {
   const int nodes = exchange.num_nodes();
   // Numbered from the root: node i gets the data from i without its highest bit.
   const int self = (exchange.self - root + nodes) % nodes;

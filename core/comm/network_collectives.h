@@ -44,22 +44,23 @@ struct NodeExchange {
   absl::Status WaitAll() const { return worker->WaitAll(*scope); }
 };
 
-// data[count] becomes the reduction of everybody's; the same bits everywhere. Small: recursive doubling, log2(nodes)
-// messages of the whole. Large: ring, 2 (nodes - 1) messages of a part each.
+// data[count] becomes the reduction of everybody's; the same bits everywhere. Small: recursive doubling,
+// log2(nodes) messages of the whole. Large: ring, 2 (nodes - 1) messages of a part each.
 absl::Status NodeAllReduce(const NodeExchange& exchange, void* data, size_t count, DataType type,
                            CollectiveBackend::Reduction reduction);
 
 // data[group size * block_bytes]: every node comes with its own blocks and leaves with all. Ring.
 absl::Status NodeAllGather(const NodeExchange& exchange, std::byte* data, size_t block_bytes);
 
-// input[group size * count]; for each own block: output(block)[count] = reduction of everybody's. Pairwise. The first
-// of the own blocks goes to output, the next one behind it. `output` may be where the own blocks lie in `input` if
-// these are consecutive.
+// input[group size * count]; for each own block: output(block)[count] = reduction of everybody's. Pairwise.
+// The first of the own blocks goes to output, the next one behind it. `output` may be where the own blocks
+// lie in `input` if these are consecutive.
 absl::Status NodeReduceScatter(const NodeExchange& exchange, const std::byte* input, std::byte* output,
                                size_t count, DataType type, CollectiveBackend::Reduction reduction);
 
 // On node `root`, `source` is sent; on the others it arrives in `target`. Binomial tree.
-absl::Status NodeBroadcast(const NodeExchange& exchange, const void* source, void* target, size_t bytes, int root);
+absl::Status NodeBroadcast(const NodeExchange& exchange, const void* source, void* target, size_t bytes,
+                           int root);
 
 }  // namespace omserve
 

@@ -53,7 +53,8 @@ float HalfToFloat(uint16_t half) {
   const uint32_t sign = static_cast<uint32_t>(half & 0x8000) << 16;
   const uint32_t magnitude = half & 0x7fff;
   if (magnitude >= 0x7c00) return std::bit_cast<float>(sign | 0x7f800000 | (magnitude & 0x3ff) << 13);
-  // Moves the fields into place and corrects the exponent's bias by a multiplication, which normalises subnormals.
+  // Moves the fields into place and corrects the exponent's bias by a multiplication, which normalises
+  // subnormals.
   const float scaled = std::bit_cast<float>(magnitude << 13) * 0x1p112f;
   return std::bit_cast<float>(std::bit_cast<uint32_t>(scaled) | sign);
 }
@@ -142,10 +143,14 @@ CombineFunction<T> PickCombine() {
 template <typename T>
 CombineFunction<T> CombineFor(Reduction reduction) {
   switch (reduction) {
-    case Reduction::kSum: return PickCombine<Reduction::kSum, T>();
-    case Reduction::kProd: return PickCombine<Reduction::kProd, T>();
-    case Reduction::kMax: return PickCombine<Reduction::kMax, T>();
-    case Reduction::kMin: return PickCombine<Reduction::kMin, T>();
+    case Reduction::kSum:
+      return PickCombine<Reduction::kSum, T>();
+    case Reduction::kProd:
+      return PickCombine<Reduction::kProd, T>();
+    case Reduction::kMax:
+      return PickCombine<Reduction::kMax, T>();
+    case Reduction::kMin:
+      return PickCombine<Reduction::kMin, T>();
   }
   return nullptr;
 }
@@ -172,7 +177,8 @@ void ReduceAs(absl::Span<const void* const> inputs, void* output, size_t count, 
 }
 
 void Reduce16(absl::Span<const void* const> inputs, void* output, size_t count, Reduction reduction,
-              void (*widen)(const uint16_t*, float*, size_t), void (*narrow)(const float*, uint16_t*, size_t)) {
+              void (*widen)(const uint16_t*, float*, size_t),
+              void (*narrow)(const float*, uint16_t*, size_t)) {
   const CombineFunction<float> combine = CombineFor<float>(reduction);
   const auto input = [&](size_t i) { return static_cast<const uint16_t*>(inputs[i]); };
   alignas(64) float sum[kBlock];
@@ -201,29 +207,44 @@ bool IsReducible(DataType type) {
   switch (type) {
     case DataType::kBool:
     case DataType::kString:
-    case DataType::kUndefined: return false;
-    default: return SizeOf(type) > 0;
+    case DataType::kUndefined:
+      return false;
+    default:
+      return SizeOf(type) > 0;
   }
 }
 
-void Reduce(absl::Span<const void* const> inputs, void* output, size_t count, DataType type, Reduction reduction) {
+void Reduce(absl::Span<const void* const> inputs, void* output, size_t count, DataType type,
+            Reduction reduction) {
   switch (type) {
-    case DataType::kFloat: return ReduceAs<float>(inputs, output, count, reduction);
-    case DataType::kDouble: return ReduceAs<double>(inputs, output, count, reduction);
-    case DataType::kFloat16: return ReduceHalf(inputs, output, count, reduction);
+    case DataType::kFloat:
+      return ReduceAs<float>(inputs, output, count, reduction);
+    case DataType::kDouble:
+      return ReduceAs<double>(inputs, output, count, reduction);
+    case DataType::kFloat16:
+      return ReduceHalf(inputs, output, count, reduction);
     case DataType::kBfloat16:
       return Reduce16(inputs, output, count, reduction, &WidenBfloat, &NarrowBfloat);
-    case DataType::kInt8: return ReduceAs<int8_t>(inputs, output, count, reduction);
-    case DataType::kInt16: return ReduceAs<int16_t>(inputs, output, count, reduction);
-    case DataType::kInt32: return ReduceAs<int32_t>(inputs, output, count, reduction);
-    case DataType::kInt64: return ReduceAs<int64_t>(inputs, output, count, reduction);
-    case DataType::kUint8: return ReduceAs<uint8_t>(inputs, output, count, reduction);
-    case DataType::kUint16: return ReduceAs<uint16_t>(inputs, output, count, reduction);
-    case DataType::kUint32: return ReduceAs<uint32_t>(inputs, output, count, reduction);
-    case DataType::kUint64: return ReduceAs<uint64_t>(inputs, output, count, reduction);
+    case DataType::kInt8:
+      return ReduceAs<int8_t>(inputs, output, count, reduction);
+    case DataType::kInt16:
+      return ReduceAs<int16_t>(inputs, output, count, reduction);
+    case DataType::kInt32:
+      return ReduceAs<int32_t>(inputs, output, count, reduction);
+    case DataType::kInt64:
+      return ReduceAs<int64_t>(inputs, output, count, reduction);
+    case DataType::kUint8:
+      return ReduceAs<uint8_t>(inputs, output, count, reduction);
+    case DataType::kUint16:
+      return ReduceAs<uint16_t>(inputs, output, count, reduction);
+    case DataType::kUint32:
+      return ReduceAs<uint32_t>(inputs, output, count, reduction);
+    case DataType::kUint64:
+      return ReduceAs<uint64_t>(inputs, output, count, reduction);
     case DataType::kBool:
     case DataType::kString:
-    case DataType::kUndefined: break;
+    case DataType::kUndefined:
+      break;
   }
 }
 

@@ -66,7 +66,8 @@ TEST(ReduceTest, BoolAndStringAreNotReducible) {
   EXPECT_TRUE(IsReducible(DataType::kBfloat16));
 }
 
-// The compiler's own float16 is the reference, for every value and for roundings half-way between two of them.
+// The compiler's own float16 is the reference, for every value and for roundings half-way between two of
+// them.
 TEST(ReduceTest, Float16AgreesWithTheCompilers) {
   std::vector<uint16_t> all(65536), ones(65536), zeros(65536, 0x8000);
   for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<uint16_t>(i);
@@ -104,8 +105,8 @@ TEST(ReduceTest, Float16AgreesWithTheCompilers) {
 TEST(ReduceTest, SixteenBitFloatsAreRoundedOnce) {
   // 1 + 2^-8 + 2^-8: each addition alone would be lost to bfloat16's 8 bits, both together are not.
   const auto bfloat = [](float value) { return static_cast<uint16_t>(std::bit_cast<uint32_t>(value) >> 16); };
-  const auto sum = Reduced<uint16_t>({{bfloat(1.0f)}, {bfloat(0x1p-8f)}, {bfloat(0x1p-8f)}}, DataType::kBfloat16,
-                                     Reduction::kSum);
+  const auto sum = Reduced<uint16_t>({{bfloat(1.0f)}, {bfloat(0x1p-8f)}, {bfloat(0x1p-8f)}},
+                                     DataType::kBfloat16, Reduction::kSum);
   EXPECT_EQ(sum[0], bfloat(1.0f + 0x1p-7f));
   // Rounds to nearest even, and NaN stays NaN.
   EXPECT_EQ(Reduced<uint16_t>({{bfloat(1.0f)}, {bfloat(0x1p-8f)}}, DataType::kBfloat16, Reduction::kSum)[0],

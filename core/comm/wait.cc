@@ -92,8 +92,8 @@ bool Spinner::Next() {
 }
 
 void Signal::Advance() {
-  // Sequentially consistent with Await: either the sleeper's check of the value sees this store, or this load sees
-  // the sleeper.
+  // Sequentially consistent with Await: either the sleeper's check of the value sees this store, or this load
+  // sees the sleeper.
   value_.fetch_add(1);
   if (sleepers_.load() != 0) FutexWakeAll(&value_);
 }

@@ -14,9 +14,9 @@
 
 namespace omserve {
 
-// The fate of one epoch as this process sees it. A collective that was left half-way leaves its group out of step, so
-// the first failed wait of any rank ends all waits of all local ranks, now and later, with its cause. Only a new epoch
-// (a new hub) starts afresh. Thread-safe.
+// The fate of one epoch as this process sees it. A collective that was left half-way leaves its group out of
+// step, so the first failed wait of any rank ends all waits of all local ranks, now and later, with its
+// cause. Only a new epoch (a new hub) starts afresh. Thread-safe.
 class EpochGuard {
  public:
   // `epoch` may be null; it must outlive the guard.
@@ -26,8 +26,8 @@ class EpochGuard {
   bool interrupted(const WaitLimit& limit) const {
     return (epoch_ && epoch_->cancelled()) || failure_.cancelled() || limit.cancelled();
   }
-  // OK to go on waiting; else the cause: the epoch's, the first failure in this process, the run's, or the deadline.
-  // An error is recorded for all ranks.
+  // OK to go on waiting; else the cause: the epoch's, the first failure in this process, the run's, or the
+  // deadline. An error is recorded for all ranks.
   absl::Status Check(const WaitLimit& limit, absl::FunctionRef<std::string()> waiting_for);
   // Records a failure; returns what came first.
   absl::Status Fail(absl::Status cause);
@@ -59,9 +59,9 @@ struct CallScope {
 // Longest sleep between two looks at the limit: how late a cancellation may be noticed.
 inline constexpr std::chrono::milliseconds kLongestSleep{20};
 
-// How long to spin before sleeping when `threads` of this process may wait at the same time. A sleep and its wake-up
-// cost some 50 to 100 us on a virtual machine; spinning longer than that cannot pay, and spinning while the awaited
-// thread has no core of its own delays it.
+// How long to spin before sleeping when `threads` of this process may wait at the same time. A sleep and its
+// wake-up cost some 50 to 100 us on a virtual machine; spinning longer than that cannot pay, and spinning
+// while the awaited thread has no core of its own delays it.
 std::chrono::nanoseconds SpinBudget(int threads);
 
 // Spinning for a limited time: `for (Spinner s(budget); !ready();) if (!s.Next()) break;`
