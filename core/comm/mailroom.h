@@ -1,0 +1,64 @@
+// Mailroom: point-to-point messages between the ranks of one process.
+#ifndef OMSERVE_CORE_COMM_MAILROOM_H_
+#define OMSERVE_CORE_COMM_MAILROOM_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <tuple>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "core/comm/wait.h"
+
+namespace omserve {
+
+// Messages with equal group, source and tag arrive in the order in which they were sent. Thread-safe, each
+// rank being used by one thread at a time.
+class Mailroom {
+ public:
+  // Up to this size a message is copied and its sender goes on; above, the sender waits until the receiver
+  // has copied straight from its memory.
+  static constexpr size_t kCopiedBytes = 64 << 10;
+
+  // Ranks here are indices below `ranks` chosen by the owner.
+  explicit Mailroom(int ranks) : boxes_(ranks) {}
+
+  struct Address {
+    int group;
+    int source;
+    int destination;
+    int64_t tag;
+  };
+
+  // `peer` names the other side in messages.
+  absl::Status Send(const Address& address, const void* data, size_t bytes, const CallScope& scope, int peer);
+  absl::Status Receive(const Address& address, void* data, size_t bytes, const CallScope& scope, int peer);
+
+ private:
+  using Key = std::tuple<int, int, int64_t>;  // group, source, tag
+  struct Letter {
+    const std::byte* data;
+    size_t bytes;
+    std::unique_ptr<std::byte[]> copy;  // null when `data` is the sender's memory
+  };
+  struct alignas(64) Box {
+    absl::Mutex mutex;
+    std::map<Key, std::deque<Letter>> letters ABSL_GUARDED_BY(mutex);
+    Signal delivered;   // letters ever put into this box
+    Signal collected;   // letters of this rank that were copied straight from its memory
+    uint32_t lent = 0;  // letters this rank has sent that way; used by its thread alone
+  };
+
+  void Deliver(Box& box, const Key& key, Letter letter);
+
+  std::vector<Box> boxes_;
+};
+
+}  // namespace omserve
+
+#endif  // OMSERVE_CORE_COMM_MAILROOM_H_
