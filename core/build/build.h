@@ -18,7 +18,7 @@
 namespace omserve {
 
 struct BuildOptions {
-  std::string model_name;   // default: the graph's name, else the file's stem
+  std::string model_name;   // default: the stem of the model file
   InputShapes input_shapes;
   Cluster cluster = Cluster::Local(1);
   std::optional<ParallelOptions> parallel;  // absent: the whole model, a replica on every device of the cluster
