@@ -1,5 +1,6 @@
-// What holds for every operator with a sharding rule, over a list of samples that must name each of them: the rule
-// fits the node, and for every cut that it allows, each device's emission has the shapes that the rule implies.
+// What holds for every operator with a sharding rule, over a list of samples that must name each of them: the
+// rule fits the node, and for every cut that it allows, each device's emission has the shapes that the rule
+// implies.
 #include <algorithm>
 #include <cmath>
 #include <set>
@@ -20,18 +21,21 @@ const int64_t kOne = 1;
 
 std::vector<Sample> ElementwiseSamples() {
   std::vector<Sample> samples;
-  for (const char* type : {"Neg", "Abs", "Sign", "Square", "Sqrt", "Rsqrt", "Reciprocal", "Ceil", "Floor", "Round",
-                           "Exp", "Log", "IsNan", "IsInf", "IsFinite", "ZerosLike", "OnesLike", "Sin", "Cos", "Tan",
-                           "Asin", "Acos", "Atan", "Sinh", "Cosh", "Tanh", "Asinh", "Acosh", "Atanh", "Erf", "Relu",
-                           "Relu6", "LeakyRelu", "Elu", "Celu", "Selu", "Sigmoid", "HardSigmoid", "HardSwish",
-                           "Softplus", "Softsign", "Mish", "Swish", "Gelu", "FastGelu", "GeluV2", "Identity",
-                           "TensorMove", "Dropout"}) {
+  for (const char* type :
+       {"Neg",      "Abs",       "Sign",        "Square",    "Sqrt",      "Rsqrt",      "Reciprocal",
+        "Ceil",     "Floor",     "Round",       "Exp",       "Log",       "IsNan",      "IsInf",
+        "IsFinite", "ZerosLike", "OnesLike",    "Sin",       "Cos",       "Tan",        "Asin",
+        "Acos",     "Atan",      "Sinh",        "Cosh",      "Tanh",      "Asinh",      "Acosh",
+        "Atanh",    "Erf",       "Relu",        "Relu6",     "LeakyRelu", "Elu",        "Celu",
+        "Selu",     "Sigmoid",   "HardSigmoid", "HardSwish", "Softplus",  "Softsign",   "Mish",
+        "Swish",    "Gelu",      "FastGelu",    "GeluV2",    "Identity",  "TensorMove", "Dropout"}) {
     samples.push_back({type, {F({2, 1, 6})}});
     samples.push_back({type, {F({})}});
   }
-  for (const char* type : {"Add", "AddV2", "Sub", "Mul", "Div", "RealDiv", "FloorDiv", "TruncateDiv", "Mod",
-                           "FloorMod", "Pow", "SquaredDifference", "Maximum", "Minimum", "Equal", "NotEqual", "Less",
-                           "LessEqual", "Greater", "GreaterEqual"}) {
+  for (const char* type : {"Add",      "AddV2",       "Sub",   "Mul",      "Div",  "RealDiv",
+                           "FloorDiv", "TruncateDiv", "Mod",   "FloorMod", "Pow",  "SquaredDifference",
+                           "Maximum",  "Minimum",     "Equal", "NotEqual", "Less", "LessEqual",
+                           "Greater",  "GreaterEqual"}) {
     samples.push_back({type, {F({2, 4, 6}), F({2, 4, 6})}});
     samples.push_back({type, {F({2, 1, 6}), F({4, 1})}});
     samples.push_back({type, {F({0, 4}), F({})}});
@@ -69,7 +73,9 @@ std::vector<Sample> MatrixSamples() {
       {"BatchMatMul", {F({2, 3, 4, 6}), F({2, 3, 6, 8})}},
       {"BatchMatMulV2", {F({2, 3, 4, 6}), F({6, 8}), F({8})}},
       {"BatchMatMulV2", {F({2, 1, 4, 6}), F({3, 8, 6})}, {{"adj_x2", true}}},
-      {"Einsum", {F({2, 4, 6}), F({2, 6, 8})}, {{"equation", std::string("bij,bjk->bik")}, {"N", int64_t{2}}}},
+      {"Einsum",
+       {F({2, 4, 6}), F({2, 6, 8})},
+       {{"equation", std::string("bij,bjk->bik")}, {"N", int64_t{2}}}},
   };
   return samples;
 }
@@ -86,7 +92,8 @@ std::vector<Sample> NormalizationSamples() {
       {"LayerNormV4", {F({2, 4, 6}), Ints({4, 6})}},
       {"RmsNorm", {F({2, 4, 6}), F({6})}},
       {"AddRmsNorm", {F({2, 4, 6}), F({2, 4, 6}), F({6})}},
-      {"GroupNorm", {F({2, 12, 5, 5}), F({12}), F({12})},
+      {"GroupNorm",
+       {F({2, 12, 5, 5}), F({12}), F({12})},
        {{"num_groups", int64_t{4}}, {"data_format", std::string("NCHW")}}},
       {"InstanceNorm", {F({2, 4, 5, 5}), F({4}), F({4})}, image},
       {"BatchNorm", {F({2, 4, 5, 5}), F({4}), F({4}), F({4}), F({4})}, inference},
@@ -97,8 +104,8 @@ std::vector<Sample> NormalizationSamples() {
 
 std::vector<Sample> ReductionSamples() {
   std::vector<Sample> samples;
-  for (const char* type :
-       {"ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceLogSum", "ReduceLogSumExp"}) {
+  for (const char* type : {"ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceLogSum",
+                           "ReduceLogSumExp"}) {
     samples.push_back({type, {F({2, 4, 6}), Ints({1, -1})}, {{"keep_dims", true}}});
     samples.push_back({type, {F({2, 4, 6}), Int(1)}});
     samples.push_back({type + std::string("D"), {F({2, 4, 6})}, {{"axes", IntList{0, 2}}}});
@@ -155,7 +162,9 @@ std::vector<Sample> SliceSamples() {
       {"Split", {Int(1), F({2, 6})}, {{"num_split", int64_t{3}}}},
       {"SplitD", {F({4, 6})}, {{"split_dim", int64_t{0}}, {"num_split", int64_t{2}}}},
       {"SplitV", {F({2, 6}), Ints({1, -1, 3}), Int(1)}, {{"num_split", int64_t{3}}}},
-      {"SplitVD", {F({2, 6})}, {{"size_splits", IntList{1, 5}}, {"split_dim", kOne}, {"num_split", int64_t{2}}}},
+      {"SplitVD",
+       {F({2, 6})},
+       {{"size_splits", IntList{1, 5}}, {"split_dim", kOne}, {"num_split", int64_t{2}}}},
       {"Slice", {F({4, 6, 8}), Ints({0, 1, 0}), Ints({-1, 3, 8})}},
       {"StridedSliceV2", {F({4, 6, 8}), Ints({0, -4}), Ints({100, 5}), Ints({0, 1})}},
       {"StridedSliceV2", {F({4, 6}), Ints({-1}), Ints({-100}), Ints({1}), Ints({-1})}},
@@ -183,13 +192,14 @@ std::vector<Sample> GatherSamples() {
 }
 
 std::vector<Sample> ImageSamples() {
-  const AttrMap conv = {{"strides", IntList{1, 1, 1, 1}}, {"pads", IntList{1, 1, 1, 1}},
-                        {"data_format", std::string("NCHW")}};
+  const AttrMap conv = {
+      {"strides", IntList{1, 1, 1, 1}}, {"pads", IntList{1, 1, 1, 1}}, {"data_format", std::string("NCHW")}};
   AttrMap grouped = conv;
   grouped["groups"] = int64_t{4};
   AttrMap transposed_d = conv;
   transposed_d["input_size"] = IntList{2, 8, 5, 5};
-  const AttrMap conv3d = {{"strides", IntList(5, 1)}, {"pads", IntList(6, 0)}, {"data_format", std::string("NCDHW")}};
+  const AttrMap conv3d = {
+      {"strides", IntList(5, 1)}, {"pads", IntList(6, 0)}, {"data_format", std::string("NCDHW")}};
   const AttrMap pool = {{"ksize", IntList{1, 1, 2, 2}}, {"strides", IntList{1, 1, 2, 2}}};
   return {
       {"Conv2D", {F({2, 4, 5, 5}), F({6, 4, 3, 3}), F({6})}, conv},
@@ -227,7 +237,8 @@ int64_t SmallestPrime(int64_t n) {
 }
 
 // Emits `node` for one device and returns the shapes of its outputs, or the error.
-absl::StatusOr<std::vector<TensorDesc>> EmitShapes(const Graph& whole, const Node& node, const ShardingRule& rule,
+absl::StatusOr<std::vector<TensorDesc>> EmitShapes(const Graph& whole, const Node& node,
+                                                   const ShardingRule& rule,
                                                    const std::vector<int64_t>& parts,
                                                    const std::vector<int64_t>& index) {
   Graph slice("slice");
@@ -266,7 +277,8 @@ void CheckCut(const OneNode& one, const ShardingRule& rule, const std::vector<in
     for (size_t d = 0; d < expected.shape.size(); ++d) {
       for (int f : rule.outputs[o][d]) expected.shape[d] /= parts[f];
     }
-    EXPECT_EQ((*descs)[o], expected) << ToString((*descs)[o]) << " for " << RuleText(rule) << "\n" << Dump(*one.graph);
+    EXPECT_EQ((*descs)[o], expected) << ToString((*descs)[o]) << " for " << RuleText(rule) << "\n"
+                                     << Dump(*one.graph);
   }
 }
 

@@ -1,4 +1,5 @@
-// Helpers of the operator tests: one node with its inputs, described in a line, and what is inferred for it as text.
+// Helpers of the operator tests: one node with its inputs, described in a line, and what is inferred for it
+// as text.
 #ifndef OMSERVE_CORE_OPS_TEST_UTIL_H_
 #define OMSERVE_CORE_OPS_TEST_UTIL_H_
 
@@ -73,7 +74,8 @@ struct InferCase {
 };
 
 inline void CheckInference(const std::vector<InferCase>& cases) {
-  for (const InferCase& c : cases) EXPECT_EQ(Infer(MakeNode(c.type, c.inputs, c.attrs)), c.expected) << c.type;
+  for (const InferCase& c : cases)
+    EXPECT_EQ(Infer(MakeNode(c.type, c.inputs, c.attrs)), c.expected) << c.type;
 }
 
 struct ErrorCase {
@@ -87,14 +89,14 @@ struct ErrorCase {
 inline void CheckErrors(const std::vector<ErrorCase>& cases) {
   for (const ErrorCase& c : cases) {
     const std::string actual = Infer(MakeNode(c.type, c.inputs, c.attrs));
-    EXPECT_THAT(actual, testing::StartsWith(absl::StrCat(absl::StatusCodeToString(c.code), ": operator '", c.type,
-                                                         "' (node 'op')")));
+    EXPECT_THAT(actual, testing::StartsWith(absl::StrCat(absl::StatusCodeToString(c.code), ": operator '",
+                                                         c.type, "' (node 'op')")));
     EXPECT_THAT(actual, testing::HasSubstr(c.message));
   }
 }
 
-// A rule as text: each factor a letter (in order of definition) with its size, '+' for a sum and '!' for whole;
-// dimensions in brackets, '.' for one that is never cut, factors of a dimension joined by '*'.
+// A rule as text: each factor a letter (in order of definition) with its size, '+' for a sum and '!' for
+// whole; dimensions in brackets, '.' for one that is never cut, factors of a dimension joined by '*'.
 //   MatMul: [a4 c8+][c8+ b6] -> [a4 b6] {0}{1}
 inline std::string RuleText(const ShardingRule& rule) {
   auto operand = [&](const OperandFactors& dims) {
@@ -102,7 +104,9 @@ inline std::string RuleText(const ShardingRule& rule) {
     for (const DimFactors& dim : dims) {
       texts.push_back(dim.empty() ? "." : absl::StrJoin(dim, "*", [&](std::string* out, int f) {
         const Factor& factor = rule.factors[f];
-        const char* mark = factor.kind == FactorKind::kSum ? "+" : factor.kind == FactorKind::kWhole ? "!" : "";
+        const char* mark = factor.kind == FactorKind::kSum     ? "+"
+                           : factor.kind == FactorKind::kWhole ? "!"
+                                                               : "";
         absl::StrAppend(out, std::string(1, static_cast<char>('a' + f)), factor.size, mark);
       }));
     }
