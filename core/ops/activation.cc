@@ -27,7 +27,11 @@ std::vector<ActivationOp> Table() {
       {"Celu", 16, {DefaultAttr("alpha1", 1.0f), DefaultAttr("alpha2", 1.0f), DefaultAttr("alpha3", 1.0f)}},
       {"Selu", 16},
       {"Sigmoid", 16},
-      {"HardSigmoid", 3, {DefaultAttr("alpha", 0.16666666f), DefaultAttr("beta", 0.5f)}, "input_x", "output_y"},
+      {"HardSigmoid",
+       3,
+       {DefaultAttr("alpha", 0.16666666f), DefaultAttr("beta", 0.5f)},
+       "input_x",
+       "output_y"},
       {"HardSwish", 4},
       {"Softplus", 24},
       {"Softsign", 3},
@@ -61,9 +65,11 @@ absl::StatusOr<Descs> InferGeluV2(const NodeView& view) {
   return InferActivation(view);
 }
 
-// --- PRelu ----------------------------------------------------------------------------------------------------------
+// --- PRelu
+// ----------------------------------------------------------------------------------------------------------
 
-// A one-dimensional weight of PRelu runs along the channels of x, dimension 1 (GE); any other broadcasts to x.
+// A one-dimensional weight of PRelu runs along the channels of x, dimension 1 (GE); any other broadcasts to
+// x.
 bool WeightPerChannel(const NodeView& view) {
   const Shape& weight = view.input_shape(1);
   return weight.size() == 1 && weight[0] != 1 && view.input_shape(0).size() > 1;
@@ -74,8 +80,9 @@ absl::StatusOr<Descs> InferPRelu(const NodeView& view) {
   if (!WeightPerChannel(view)) {
     RETURN_IF_ERROR(CheckBroadcastsTo(view, 1, view.input_shape(0)));
   } else if (!DimsAgree(view.input_shape(1)[0], view.input_shape(0)[1])) {
-    return absl::InvalidArgumentError(absl::StrCat("weight is ", ToString(view.input(1)), "; it must have the ",
-                                                   view.input_shape(0)[1], " channels of x"));
+    return absl::InvalidArgumentError(absl::StrCat("weight is ", ToString(view.input(1)),
+                                                   "; it must have the ", view.input_shape(0)[1],
+                                                   " channels of x"));
   }
   return InferActivation(view);
 }
@@ -85,14 +92,16 @@ absl::StatusOr<ShardingRule> PReluRule(const NodeView& view) {
   RuleBuilder rule(view);
   const Shape& shape = view.input_shape(0);
   for (int d = 0; d < static_cast<int>(shape.size()); ++d) {
-    const int factor = rule.Add(shape[d], FactorKind::kParallel, d == 1 ? "channels" : absl::StrCat("dim", d));
+    const int factor =
+        rule.Add(shape[d], FactorKind::kParallel, d == 1 ? "channels" : absl::StrCat("dim", d));
     rule.Input(0, d, factor).Output(0, d, factor);
     if (d == 1) rule.Input(1, 0, factor);
   }
   return rule.Finish();
 }
 
-// --- SwiGlu: Swish(first half) * second half along `dim` --------------------------------------------------------------
+// --- SwiGlu: Swish(first half) * second half along `dim`
+// --------------------------------------------------------------
 
 absl::StatusOr<Descs> InferSwiGlu(const NodeView& view) {
   TensorDesc y = view.input(0);

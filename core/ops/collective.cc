@@ -1,5 +1,5 @@
-// Collective operators (Hcom*), as the lowering puts them into slices. They have no sharding rule: a graph that already
-// holds them is not cut again.
+// Collective operators (Hcom*), as the lowering puts them into slices. They have no sharding rule: a graph
+// that already holds them is not cut again.
 #include <algorithm>
 #include <cstdint>
 #include <string>
@@ -22,8 +22,8 @@ constexpr size_t kMaxGroupName = 127;
 absl::Status CheckGroup(const NodeView& view) {
   const std::string group = view.Attr<std::string>("group");
   if (!group.empty() && group.size() <= kMaxGroupName) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("attribute 'group' has ", group.size(),
-                                                 " characters; it must have 1 to ", kMaxGroupName));
+  return absl::InvalidArgumentError(
+      absl::StrCat("attribute 'group' has ", group.size(), " characters; it must have 1 to ", kMaxGroupName));
 }
 
 absl::Status CheckReduction(const NodeView& view) {
@@ -33,10 +33,12 @@ absl::Status CheckReduction(const NodeView& view) {
         absl::StrCat("attribute 'reduction' is '", reduction, "'; it must be sum, prod, max or min"));
   }
   if (IsNumericType(view.input(0).type)) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("x is ", ToString(view.input(0)), ", which cannot be reduced"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("x is ", ToString(view.input(0)), ", which cannot be reduced"));
 }
 
-// 0: off; 2: fused with operators of the same fusion_id; HcomAllReduce knows 1 as well (segments of gradients).
+// 0: off; 2: fused with operators of the same fusion_id; HcomAllReduce knows 1 as well (segments of
+// gradients).
 absl::Status CheckFusion(const NodeView& view, bool allow_one) {
   const int64_t fusion = view.Attr<int64_t>("fusion");
   const int64_t id = view.Attr<int64_t>("fusion_id");
@@ -54,7 +56,8 @@ absl::Status CheckFusion(const NodeView& view, bool allow_one) {
 absl::StatusOr<int64_t> RankSize(const NodeView& view) {
   const int64_t size = view.Attr<int64_t>("rank_size");
   if (size < 1) {
-    return absl::InvalidArgumentError(absl::StrCat("attribute 'rank_size' is ", size, "; it must be at least 1"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("attribute 'rank_size' is ", size, "; it must be at least 1"));
   }
   return size;
 }
@@ -62,7 +65,8 @@ absl::StatusOr<int64_t> RankSize(const NodeView& view) {
 absl::Status CheckRankAttr(const NodeView& view, const std::string& name) {
   const int64_t rank = view.Attr<int64_t>(name);
   if (rank >= 0) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("attribute '", name, "' is ", rank, "; it must be at least 0"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("attribute '", name, "' is ", rank, "; it must be at least 0"));
 }
 
 absl::StatusOr<Descs> InferAllReduce(const NodeView& view) {
@@ -126,7 +130,8 @@ absl::StatusOr<Descs> InferSend(const NodeView& view) {
 absl::StatusOr<Descs> InferReceive(const NodeView& view) {
   RETURN_IF_ERROR(CheckGroup(view));
   RETURN_IF_ERROR(CheckRankAttr(view, "src_rank"));
-  // HCCL wants every dimension above 0; an empty tensor (a cache without entries) is sent like any other here.
+  // HCCL wants every dimension above 0; an empty tensor (a cache without entries) is sent like any other
+  // here.
   TensorDesc y{view.Attr<DataType>("dtype"), view.Attr<std::vector<int64_t>>("shape")};
   RETURN_IF_ERROR_WITH(CheckedByteSize(y).status(), "attributes 'shape' and 'dtype'");
   return Descs{y};
@@ -161,7 +166,8 @@ void AddCollectiveOps(OpRegistry& registry) {
   registry.Add(CollectiveDef("HcomAllReduce", {reduction, DefaultAttr("fusion", int64_t{1}), fusion_id},
                              InferAllReduce));
   registry.Add(CollectiveDef("HcomAllGather", {rank_size, fusion, fusion_id}, InferAllGather));
-  registry.Add(CollectiveDef("HcomReduceScatter", {reduction, rank_size, fusion, fusion_id}, InferReduceScatter));
+  registry.Add(
+      CollectiveDef("HcomReduceScatter", {reduction, rank_size, fusion, fusion_id}, InferReduceScatter));
   registry.Add(CollectiveDef("HcomReduce", {root_rank, reduction, fusion, fusion_id}, InferReduce));
   registry.Add(CollectiveDef("HcomAllToAll", {}, InferAllToAll));
 
@@ -170,15 +176,16 @@ void AddCollectiveOps(OpRegistry& registry) {
   broadcast.outputs = {"y*"};
   registry.Add(std::move(broadcast));
 
-  OpDef send = CollectiveDef("HcomSend", {RequiredAttr<int64_t>("sr_tag"), RequiredAttr<int64_t>("dest_rank")},
-                             InferSend);
+  OpDef send = CollectiveDef(
+      "HcomSend", {RequiredAttr<int64_t>("sr_tag"), RequiredAttr<int64_t>("dest_rank")}, InferSend);
   send.outputs = {};
   registry.Add(std::move(send));
 
-  OpDef receive = CollectiveDef("HcomReceive",
-                                {RequiredAttr<int64_t>("sr_tag"), RequiredAttr<int64_t>("src_rank"),
-                                 RequiredAttr<std::vector<int64_t>>("shape"), RequiredAttr<DataType>("dtype")},
-                                InferReceive);
+  OpDef receive =
+      CollectiveDef("HcomReceive",
+                    {RequiredAttr<int64_t>("sr_tag"), RequiredAttr<int64_t>("src_rank"),
+                     RequiredAttr<std::vector<int64_t>>("shape"), RequiredAttr<DataType>("dtype")},
+                    InferReceive);
   receive.inputs = {};
   registry.Add(std::move(receive));
 }

@@ -19,9 +19,9 @@
 namespace omserve {
 namespace {
 
-// Filters are [out channels, in channels / groups, spatial…] (convolution) or [in channels, out channels / groups,
-// spatial…] (transposed). A depthwise filter has one map for each channel: [1, C, H, W] (GE), or [C, 1, H, W], which
-// is the same bytes.
+// Filters are [out channels, in channels / groups, spatial…] (convolution) or [in channels, out channels /
+// groups, spatial…] (transposed). A depthwise filter has one map for each channel: [1, C, H, W] (GE), or [C,
+// 1, H, W], which is the same bytes.
 enum class Form { kForward, kTransposed, kDepthwise };
 
 struct Convolution {
@@ -48,7 +48,8 @@ absl::Status ReadWindows(const NodeView& view, Convolution& conv) {
     window.dilation = dilations[d];
     if (window.kernel < 1 || window.kernel > (int64_t{1} << 20)) {
       return absl::InvalidArgumentError(
-          absl::StrCat("filter is ", ToString(view.input(conv.filter)), "; its spatial dimensions must be known and at least 1"));
+          absl::StrCat("filter is ", ToString(view.input(conv.filter)),
+                       "; its spatial dimensions must be known and at least 1"));
     }
   }
   return absl::OkStatus();
@@ -56,8 +57,8 @@ absl::Status ReadWindows(const NodeView& view, Convolution& conv) {
 
 absl::Status FilterError(const NodeView& view, const Convolution& conv, absl::string_view must) {
   return absl::InvalidArgumentError(absl::StrCat("filter is ", ToString(view.input(conv.filter)), " for x ",
-                                                 ToString(view.input(conv.x)), " and ", conv.groups, " groups; ",
-                                                 must));
+                                                 ToString(view.input(conv.x)), " and ", conv.groups,
+                                                 " groups; ", must));
 }
 
 // Channels and groups; in_channels comes from x, or from the filter where x leaves it open.
@@ -66,8 +67,8 @@ absl::Status ReadChannels(const NodeView& view, Convolution& conv) {
   const int64_t channels = view.input_shape(conv.x)[1];
   if (conv.form == Form::kDepthwise) {
     if (filter[0] != 1 && filter[1] != 1) {
-      return absl::UnimplementedError(
-          absl::StrCat("filter is ", ToString(view.input(conv.filter)), "; only one map for each channel is supported"));
+      return absl::UnimplementedError(absl::StrCat("filter is ", ToString(view.input(conv.filter)),
+                                                   "; only one map for each channel is supported"));
     }
     conv.groups = conv.in_channels = conv.out_channels = filter[0] == 1 ? filter[1] : filter[0];
   } else {
@@ -77,8 +78,10 @@ absl::Status ReadChannels(const NodeView& view, Convolution& conv) {
           absl::StrCat("attribute 'groups' is ", conv.groups, "; it must be at least 1"));
     }
     const int outer = conv.form == Form::kForward ? 0 : 1;
-    if (filter[0] == kUnknownDim || filter[1] == kUnknownDim) return FilterError(view, conv, "its shape must be known");
-    if (filter[0] % conv.groups != 0) return FilterError(view, conv, "its dimension 0 must be divisible by the groups");
+    if (filter[0] == kUnknownDim || filter[1] == kUnknownDim)
+      return FilterError(view, conv, "its shape must be known");
+    if (filter[0] % conv.groups != 0)
+      return FilterError(view, conv, "its dimension 0 must be divisible by the groups");
     conv.in_channels = conv.form == Form::kForward ? filter[1] * conv.groups : filter[0];
     conv.out_channels = outer == 0 ? filter[0] : filter[1] * conv.groups;
   }
@@ -108,8 +111,8 @@ absl::StatusOr<Convolution> Read(const NodeView& view) {
     const Shape& bias = view.input_shape(conv.bias);
     if (bias.size() != 1 || !DimsAgree(bias[0], conv.out_channels)) {
       return absl::InvalidArgumentError(absl::StrCat("bias is ", ToString(view.input(conv.bias)),
-                                                     "; it must have one element for each of ", conv.out_channels,
-                                                     " output channels"));
+                                                     "; it must have one element for each of ",
+                                                     conv.out_channels, " output channels"));
     }
   }
   return conv;
@@ -120,14 +123,16 @@ absl::StatusOr<Descs> InferConvolution(const NodeView& view) {
   const TensorDesc& x = view.input(conv.x);
   Shape shape = {x.shape[0], conv.out_channels};
   for (int d = 0; d < conv.spatial; ++d) {
-    ASSIGN_OR_RETURN(int64_t positions, WindowPositions(conv.windows[d], x.shape[2 + d], /*ceil_mode=*/false));
+    ASSIGN_OR_RETURN(int64_t positions,
+                     WindowPositions(conv.windows[d], x.shape[2 + d], /*ceil_mode=*/false));
     shape.push_back(positions);
   }
   // Products of int8 are summed in int32.
   return Descs{{x.type == DataType::kInt8 ? DataType::kInt32 : x.type, shape}};
 }
 
-// --- Transposed: input_size is the shape of the output, 0 standing for "as it follows" --------------------------------------
+// --- Transposed: input_size is the shape of the output, 0 standing for "as it follows"
+// --------------------------------------
 
 absl::StatusOr<std::vector<int64_t>> RequestedSize(const NodeView& view) {
   std::vector<int64_t> size;
@@ -137,8 +142,8 @@ absl::StatusOr<std::vector<int64_t>> RequestedSize(const NodeView& view) {
     size = view.Attr<std::vector<int64_t>>("input_size");
   }
   if (size.size() != 4 || !IsStatic(size)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("input_size is (", absl::StrJoin(size, ","), "); it must be four numbers, the shape of the output"));
+    return absl::InvalidArgumentError(absl::StrCat("input_size is (", absl::StrJoin(size, ","),
+                                                   "); it must be four numbers, the shape of the output"));
   }
   return size;
 }
@@ -148,8 +153,8 @@ absl::StatusOr<Descs> InferTransposed(const NodeView& view) {
   ASSIGN_OR_RETURN(std::vector<int64_t> requested, RequestedSize(view));
   const std::vector<int64_t> extra = view.Attr<std::vector<int64_t>>("output_padding");
   if (extra.size() != 4) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("attribute 'output_padding' is (", absl::StrJoin(extra, ","), "); it must have 4 numbers"));
+    return absl::InvalidArgumentError(absl::StrCat("attribute 'output_padding' is (",
+                                                   absl::StrJoin(extra, ","), "); it must have 4 numbers"));
   }
   const TensorDesc& x = view.input(conv.x);
   Shape shape = {x.shape[0], conv.out_channels};
@@ -157,8 +162,8 @@ absl::StatusOr<Descs> InferTransposed(const NodeView& view) {
     const Window& window = conv.windows[d];
     const int64_t size = x.shape[2 + d];
     if (extra[2 + d] < 0 || extra[2 + d] >= std::max(window.stride, window.dilation)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("attribute 'output_padding' holds ", extra[2 + d], "; it must be smaller than stride or dilation"));
+      return absl::InvalidArgumentError(absl::StrCat("attribute 'output_padding' holds ", extra[2 + d],
+                                                     "; it must be smaller than stride or dilation"));
     }
     // The smallest size whose convolution has `size` positions; up to stride - 1 more have as many.
     const int64_t smallest = window.stride * (size - 1) + window.reach() - window.pad_begin - window.pad_end;
@@ -170,11 +175,12 @@ absl::StatusOr<Descs> InferTransposed(const NodeView& view) {
     } else if (wanted >= smallest && wanted < smallest + std::max(window.stride, window.dilation)) {
       shape.push_back(wanted);
     } else {
-      return absl::InvalidArgumentError(
-          absl::StrCat("input_size asks for ", wanted, " in dimension ", 2 + d, "; strides and pads give ", smallest));
+      return absl::InvalidArgumentError(absl::StrCat("input_size asks for ", wanted, " in dimension ", 2 + d,
+                                                     "; strides and pads give ", smallest));
     }
     if (shape.back() < 0 && shape.back() != kUnknownDim) {
-      return absl::InvalidArgumentError(absl::StrCat("the pads are larger than dimension ", 2 + d, " of the output"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("the pads are larger than dimension ", 2 + d, " of the output"));
     }
   }
   for (int d : {0, 1}) {
@@ -187,10 +193,11 @@ absl::StatusOr<Descs> InferTransposed(const NodeView& view) {
   return Descs{{x.type, shape}};
 }
 
-// --- Sharding -----------------------------------------------------------------------------------------------------------
+// --- Sharding
+// -----------------------------------------------------------------------------------------------------------
 
-// Batch and output channels are parallel; input channels are summed. With groups, the groups are parallel and a group
-// is whole (its channels are the minor part of the channel dimension).
+// Batch and output channels are parallel; input channels are summed. With groups, the groups are parallel and
+// a group is whole (its channels are the minor part of the channel dimension).
 absl::StatusOr<ShardingRule> ConvolutionRule(const NodeView& view) {
   ASSIGN_OR_RETURN(Convolution conv, Read(view));
   RuleBuilder rule(view);
@@ -202,10 +209,10 @@ absl::StatusOr<ShardingRule> ConvolutionRule(const NodeView& view) {
     rule.Input(conv.filter, view.input_shape(conv.filter)[0] == 1 ? 1 : 0, groups);
   } else {
     const bool grouped = conv.groups > 1;
-    const int out = rule.Add(conv.out_channels / conv.groups, grouped ? FactorKind::kWhole : FactorKind::kParallel,
-                             "out channels");
-    const int in =
-        rule.Add(conv.in_channels / conv.groups, grouped ? FactorKind::kWhole : FactorKind::kSum, "in channels");
+    const int out = rule.Add(conv.out_channels / conv.groups,
+                             grouped ? FactorKind::kWhole : FactorKind::kParallel, "out channels");
+    const int in = rule.Add(conv.in_channels / conv.groups, grouped ? FactorKind::kWhole : FactorKind::kSum,
+                            "in channels");
     const bool forward = conv.form == Form::kForward;
     rule.Input(conv.x, 1, in).Output(0, 1, out).Input(conv.bias, 0, out);
     rule.Input(conv.filter, 0, groups).Input(conv.filter, 0, forward ? out : in);
@@ -237,7 +244,8 @@ OpCost ConvolutionCost(const NodeView& view) {
   OpCost cost{0, TensorBytes(view)};
   absl::StatusOr<Convolution> conv = Read(view);
   if (!conv.ok()) return cost;
-  // Each element on the side of the positions meets every tap of every channel that its group has on the other side.
+  // Each element on the side of the positions meets every tap of every channel that its group has on the
+  // other side.
   const bool forward = conv->form != Form::kTransposed;
   const Shape& positions = forward ? view.output().shape : view.input_shape(conv->x);
   const int64_t channels = forward ? conv->in_channels : conv->out_channels;

@@ -18,7 +18,8 @@ CostFunction PerInputElement(double flops);
 // Renames dimensions or is known at build time: no work.
 CostFunction NoCost();
 
-// Copies elements: no flops; bytes of the outputs, read and written. For operators that read only a part of an input.
+// Copies elements: no flops; bytes of the outputs, read and written. For operators that read only a part of
+// an input.
 CostFunction MoveCost();
 
 }  // namespace omserve

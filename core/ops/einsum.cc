@@ -1,5 +1,5 @@
-// Einsum: labels are factors, which makes its rule the plainest of all. Ellipses and diagonals (a label twice in one
-// operand) are not supported.
+// Einsum: labels are factors, which makes its rule the plainest of all. Ellipses and diagonals (a label twice
+// in one operand) are not supported.
 #include <algorithm>
 #include <map>
 #include <string>
@@ -30,8 +30,8 @@ absl::Status CheckLabels(const std::string& labels) {
       return absl::InvalidArgumentError(absl::StrCat("'", labels, "' holds something other than letters"));
     }
     if (std::count(labels.begin(), labels.end(), label) > 1) {
-      return absl::UnimplementedError(
-          absl::StrCat("label '", std::string(1, label), "' twice in '", labels, "' (a diagonal) is not supported"));
+      return absl::UnimplementedError(absl::StrCat("label '", std::string(1, label), "' twice in '", labels,
+                                                   "' (a diagonal) is not supported"));
     }
   }
   return absl::OkStatus();
@@ -80,8 +80,9 @@ absl::StatusOr<std::map<char, int64_t>> LabelSizes(const NodeView& view, const E
       const int64_t dim = view.input_shape(i)[d];
       auto [it, fresh] = sizes.emplace(labels[d], dim);
       if (!DimsAgree(it->second, dim)) {
-        return absl::InvalidArgumentError(absl::StrCat("label '", std::string(1, labels[d]), "' is ", it->second,
-                                                       " and, in ", InputName(view, i), ", ", dim));
+        return absl::InvalidArgumentError(absl::StrCat("label '", std::string(1, labels[d]), "' is ",
+                                                       it->second, " and, in ", InputName(view, i), ", ",
+                                                       dim));
       }
       it->second = KnownDim(it->second, dim);
     }
@@ -92,8 +93,8 @@ absl::StatusOr<std::map<char, int64_t>> LabelSizes(const NodeView& view, const E
 absl::StatusOr<Descs> InferEinsum(const NodeView& view) {
   ASSIGN_OR_RETURN(Equation equation, EquationOf(view));
   if (view.Attr<int64_t>("N") != view.num_inputs()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("attribute 'N' is ", view.Attr<int64_t>("N"), " but there are ", view.num_inputs(), " inputs"));
+    return absl::InvalidArgumentError(absl::StrCat("attribute 'N' is ", view.Attr<int64_t>("N"),
+                                                   " but there are ", view.num_inputs(), " inputs"));
   }
   ASSIGN_OR_RETURN(auto sizes, LabelSizes(view, equation));
   for (int i = 1; i < view.num_inputs(); ++i) RETURN_IF_ERROR(CheckSameType(view, 0, i));
@@ -101,8 +102,9 @@ absl::StatusOr<Descs> InferEinsum(const NodeView& view) {
   for (char label : equation.output) {
     auto it = sizes.find(label);
     if (it == sizes.end()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("output label '", std::string(1, label), "' is in no operand of '", view.Attr<std::string>("equation"), "'"));
+      return absl::InvalidArgumentError(absl::StrCat("output label '", std::string(1, label),
+                                                     "' is in no operand of '",
+                                                     view.Attr<std::string>("equation"), "'"));
     }
     shape.push_back(it->second);
   }

@@ -1,4 +1,5 @@
-// Element-wise operators: arithmetic, comparison, logic, selection, conversion. Operands broadcast as in numpy.
+// Element-wise operators: arithmetic, comparison, logic, selection, conversion. Operands broadcast as in
+// numpy.
 #include <algorithm>
 #include <numeric>
 
@@ -98,8 +99,8 @@ std::vector<ElementwiseOp> Table() {
       {"ZerosLike", 1, any, false, 0},
       {"OnesLike", 1, any, false, 0},
   };
-  for (const char* type : {"Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Tanh", "Asinh", "Acosh",
-                           "Atanh", "Erf"}) {
+  for (const char* type : {"Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Tanh", "Asinh",
+                           "Acosh", "Atanh", "Erf"}) {
     table.push_back({type, 1, floats, false, kTranscendental});
   }
   return table;
@@ -109,11 +110,20 @@ absl::Status CheckAccepts(const NodeView& view, int i, Accepts accepts) {
   const DataType type = view.input(i).type;
   const char* wanted = nullptr;
   switch (accepts) {
-    case Accepts::kAny: break;
-    case Accepts::kNumeric: wanted = IsNumericType(type) ? nullptr : "a number"; break;
-    case Accepts::kFloat: wanted = IsFloatType(type) ? nullptr : "of a floating-point type"; break;
-    case Accepts::kInteger: wanted = IsIntegerType(type) ? nullptr : "of an integer type"; break;
-    case Accepts::kBool: wanted = type == DataType::kBool ? nullptr : "bool"; break;
+    case Accepts::kAny:
+      break;
+    case Accepts::kNumeric:
+      wanted = IsNumericType(type) ? nullptr : "a number";
+      break;
+    case Accepts::kFloat:
+      wanted = IsFloatType(type) ? nullptr : "of a floating-point type";
+      break;
+    case Accepts::kInteger:
+      wanted = IsIntegerType(type) ? nullptr : "of an integer type";
+      break;
+    case Accepts::kBool:
+      wanted = type == DataType::kBool ? nullptr : "bool";
+      break;
   }
   if (wanted == nullptr) return absl::OkStatus();
   return absl::InvalidArgumentError(
@@ -131,7 +141,8 @@ InferFunction InferElementwise(Accepts accepts, bool to_bool) {
   };
 }
 
-// --- A sum of any number of tensors ---------------------------------------------------------------------------------
+// --- A sum of any number of tensors
+// ---------------------------------------------------------------------------------
 
 absl::StatusOr<ShardingRule> SumOfManyRule(const NodeView& view) {
   std::vector<int> all(view.num_inputs());
@@ -141,13 +152,14 @@ absl::StatusOr<ShardingRule> SumOfManyRule(const NodeView& view) {
 
 absl::StatusOr<Descs> InferSumOfMany(const NodeView& view) {
   if (view.num_inputs() == 0 || view.num_inputs() != view.Attr<int64_t>("N")) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("attribute 'N' is ", view.Attr<int64_t>("N"), " but there are ", view.num_inputs(), " inputs"));
+    return absl::InvalidArgumentError(absl::StrCat("attribute 'N' is ", view.Attr<int64_t>("N"),
+                                                   " but there are ", view.num_inputs(), " inputs"));
   }
   return InferElementwise(Accepts::kNumeric, false)(view);
 }
 
-// --- Selection ------------------------------------------------------------------------------------------------------
+// --- Selection
+// ------------------------------------------------------------------------------------------------------
 
 absl::StatusOr<Descs> InferSelect(const NodeView& view) {
   RETURN_IF_ERROR(CheckAccepts(view, 0, Accepts::kBool));
@@ -178,7 +190,8 @@ absl::StatusOr<Descs> InferMaskedFill(const NodeView& view) {
   return Descs{{view.input(0).type, shape}};
 }
 
-// --- Conversion and bias --------------------------------------------------------------------------------------------
+// --- Conversion and bias
+// --------------------------------------------------------------------------------------------
 
 absl::StatusOr<Descs> InferCast(const NodeView& view) {
   ASSIGN_OR_RETURN(DataType type, TypeAttr(view, "dst_type"));

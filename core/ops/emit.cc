@@ -46,10 +46,10 @@ absl::StatusOr<std::vector<ValueId>> EmitCopy(EmitContext& context, std::vector<
   for (int i = 0; i < source.num_outputs(); ++i) {
     const TensorDesc expected{source.output(i).type, context.LocalOutputShape(i)};
     if (i >= node->num_outputs() || !(node->output(i) == expected)) {
-      return absl::InternalError(absl::StrCat(
-          "operator '", source.type(), "' (node '", source.name(), "'): output ", i, " of its local copy is ",
-          i < node->num_outputs() ? ToString(node->output(i)) : "absent", "; the sharding rule says ",
-          ToString(expected)));
+      return absl::InternalError(absl::StrCat("operator '", source.type(), "' (node '", source.name(),
+                                              "'): output ", i, " of its local copy is ",
+                                              i < node->num_outputs() ? ToString(node->output(i)) : "absent",
+                                              "; the sharding rule says ", ToString(expected)));
     }
     outputs.push_back(node->out(i));
   }
@@ -61,8 +61,8 @@ absl::StatusOr<std::vector<ValueId>> EmitClone(EmitContext& context) {
 }
 
 absl::StatusOr<std::vector<ValueId>> EmitWithLocalShape(EmitContext& context, int input) {
-  context.set_local_input(input,
-                          context.Constant(Part(context, "shape"), Tensor::Int64s(context.LocalOutputShape(0))));
+  context.set_local_input(
+      input, context.Constant(Part(context, "shape"), Tensor::Int64s(context.LocalOutputShape(0))));
   return EmitClone(context);
 }
 
@@ -70,7 +70,8 @@ absl::StatusOr<std::vector<ValueId>> EmitBiasOnce(EmitContext& context, int bias
   std::vector<ValueId> inputs(context.local_inputs().begin(), context.local_inputs().end());
   bool first = true;
   for (size_t f = 0; f < context.rule().factors.size(); ++f) {
-    if (context.rule().factors[f].kind == FactorKind::kSum && context.factor_index(static_cast<int>(f)) != 0) {
+    if (context.rule().factors[f].kind == FactorKind::kSum &&
+        context.factor_index(static_cast<int>(f)) != 0) {
       first = false;
     }
   }
@@ -83,9 +84,9 @@ absl::StatusOr<std::vector<ValueId>> EmitReshape(EmitContext& context) {
   const Shape shape = context.LocalOutputShape(0);
   const ValueId parameter = context.Constant(Part(context, "shape"), Tensor::Int64s(shape));
   // Without allowzero, a 0 would mean "as the input".
-  ASSIGN_OR_RETURN(ValueId reshaped, context.Add("Reshape", context.source().name(),
-                                                 {context.local_inputs()[0], parameter},
-                                                 {{"allowzero", int64_t{1}}}));
+  ASSIGN_OR_RETURN(ValueId reshaped,
+                   context.Add("Reshape", context.source().name(), {context.local_inputs()[0], parameter},
+                               {{"allowzero", int64_t{1}}}));
   return std::vector<ValueId>{reshaped};
 }
 

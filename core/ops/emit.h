@@ -1,6 +1,6 @@
-// Emission: what a node becomes on one device. The lowering (core/partition/lower) gives each operator its local
-// inputs and its coordinates; most operators are simply cloned with local shapes, some adjust a parameter (Reshape's
-// shape) or become several nodes (a gather from a table that is cut by rows).
+// Emission: what a node becomes on one device. The lowering (core/partition/lower) gives each operator its
+// local inputs and its coordinates; most operators are simply cloned with local shapes, some adjust a
+// parameter (Reshape's shape) or become several nodes (a gather from a table that is cut by rows).
 #ifndef OMSERVE_CORE_OPS_EMIT_H_
 #define OMSERVE_CORE_OPS_EMIT_H_
 
@@ -17,12 +17,19 @@ namespace omserve {
 
 class EmitContext {
  public:
-  // `source`: the node in the whole graph. `local_inputs`: one value of `slice` per input of the node (invalid where
-  // absent). `factor_parts[f]`: into how many parts factor f is cut; `factor_index[f]`: which part this device has.
+  // `source`: the node in the whole graph. `local_inputs`: one value of `slice` per input of the node
+  // (invalid where absent). `factor_parts[f]`: into how many parts factor f is cut; `factor_index[f]`: which
+  // part this device has.
   EmitContext(const Graph& whole, const Node& source, const ShardingRule& rule, Graph* slice,
-              std::vector<ValueId> local_inputs, std::vector<int64_t> factor_parts, std::vector<int64_t> factor_index)
-      : whole_(whole), source_(source), rule_(rule), slice_(slice), local_inputs_(std::move(local_inputs)),
-        factor_parts_(std::move(factor_parts)), factor_index_(std::move(factor_index)) {}
+              std::vector<ValueId> local_inputs, std::vector<int64_t> factor_parts,
+              std::vector<int64_t> factor_index)
+      : whole_(whole),
+        source_(source),
+        rule_(rule),
+        slice_(slice),
+        local_inputs_(std::move(local_inputs)),
+        factor_parts_(std::move(factor_parts)),
+        factor_index_(std::move(factor_index)) {}
 
   const Node& source() const { return source_; }
   NodeView view() const { return NodeView(whole_, source_); }
@@ -56,8 +63,8 @@ class EmitContext {
   std::vector<int64_t> factor_index_;
 };
 
-// The default emission: a copy of the node on the local inputs, outputs inferred; INTERNAL if they do not match the
-// local shapes that the rule implies.
+// The default emission: a copy of the node on the local inputs, outputs inferred; INTERNAL if they do not
+// match the local shapes that the rule implies.
 absl::StatusOr<std::vector<ValueId>> EmitClone(EmitContext& context);
 
 // As EmitClone with other inputs, and with the attributes in `changed` replaced or added.
@@ -67,9 +74,10 @@ absl::StatusOr<std::vector<ValueId>> EmitCopy(EmitContext& context, std::vector<
 // As EmitClone, with input `input` (a shape parameter) replaced by the local shape of output 0.
 absl::StatusOr<std::vector<ValueId>> EmitWithLocalShape(EmitContext& context, int input);
 
-// As EmitClone with the attributes in `changed`, but a bias (input `bias`, optional in the operator) is added by one
-// device only when sums are cut: the one that has the first part of each.
-absl::StatusOr<std::vector<ValueId>> EmitBiasOnce(EmitContext& context, int bias, const AttrMap& changed = {});
+// As EmitClone with the attributes in `changed`, but a bias (input `bias`, optional in the operator) is added
+// by one device only when sums are cut: the one that has the first part of each.
+absl::StatusOr<std::vector<ValueId>> EmitBiasOnce(EmitContext& context, int bias,
+                                                  const AttrMap& changed = {});
 
 // For operators that only rename dimensions: a Reshape of input 0 to the local shape of output 0.
 absl::StatusOr<std::vector<ValueId>> EmitReshape(EmitContext& context);

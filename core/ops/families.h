@@ -1,5 +1,5 @@
-// One function per family of operators; op.cc calls each once. (Explicit calls, because the linker drops static
-// registration from static libraries.)
+// One function per family of operators; op.cc calls each once. (Explicit calls, because the linker drops
+// static registration from static libraries.)
 #ifndef OMSERVE_CORE_OPS_FAMILIES_H_
 #define OMSERVE_CORE_OPS_FAMILIES_H_
 

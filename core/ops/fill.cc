@@ -29,7 +29,8 @@ absl::Status CheckOneElement(const NodeView& view, int i) {
   return absl::OkStatus();
 }
 
-// --- Fill -----------------------------------------------------------------------------------------------------------
+// --- Fill
+// -----------------------------------------------------------------------------------------------------------
 
 absl::StatusOr<Descs> InferFill(const NodeView& view) {
   RETURN_IF_ERROR(CheckOneElement(view, 1));
@@ -41,7 +42,8 @@ absl::StatusOr<Descs> InferFill(const NodeView& view) {
   return Descs{{view.input(1).type, dims}};
 }
 
-// --- Range ----------------------------------------------------------------------------------------------------------
+// --- Range
+// ----------------------------------------------------------------------------------------------------------
 
 constexpr double kMaxRangeLength = 1e15;
 
@@ -85,25 +87,39 @@ absl::StatusOr<Descs> InferRange(const NodeView& view) {
     RETURN_IF_ERROR(CheckSameType(view, 0, i));
     RETURN_IF_ERROR(CheckOneElement(view, i));
     if (view.constant(i) == nullptr) {
-      return absl::FailedPreconditionError(absl::StrCat("parameter '", InputName(view, i), "' is not constant"));
+      return absl::FailedPreconditionError(
+          absl::StrCat("parameter '", InputName(view, i), "' is not constant"));
     }
     values[i] = view.constant(i)->Materialize();
   }
   absl::StatusOr<int64_t> length;
   const DataType type = view.input(0).type;
   switch (type) {
-    case DataType::kInt16: length = RangeLength<int16_t>(values[0], values[1], values[2]); break;
-    case DataType::kInt32: length = RangeLength<int32_t>(values[0], values[1], values[2]); break;
-    case DataType::kInt64: length = RangeLength<int64_t>(values[0], values[1], values[2]); break;
-    case DataType::kFloat: length = RangeLength<float>(values[0], values[1], values[2]); break;
-    case DataType::kDouble: length = RangeLength<double>(values[0], values[1], values[2]); break;
-    default: return absl::UnimplementedError(absl::StrCat("a range of ", ToString(view.input(0)), " is not supported"));
+    case DataType::kInt16:
+      length = RangeLength<int16_t>(values[0], values[1], values[2]);
+      break;
+    case DataType::kInt32:
+      length = RangeLength<int32_t>(values[0], values[1], values[2]);
+      break;
+    case DataType::kInt64:
+      length = RangeLength<int64_t>(values[0], values[1], values[2]);
+      break;
+    case DataType::kFloat:
+      length = RangeLength<float>(values[0], values[1], values[2]);
+      break;
+    case DataType::kDouble:
+      length = RangeLength<double>(values[0], values[1], values[2]);
+      break;
+    default:
+      return absl::UnimplementedError(
+          absl::StrCat("a range of ", ToString(view.input(0)), " is not supported"));
   }
   if (!length.ok()) return length.status();
   return Descs{{type, {*length}}};
 }
 
-// --- OneHot: a new dimension of `depth` at `axis` ---------------------------------------------------------------------
+// --- OneHot: a new dimension of `depth` at `axis`
+// ---------------------------------------------------------------------
 
 absl::StatusOr<int> OneHotAxis(const NodeView& view) {
   const int rank = static_cast<int>(view.input_shape(0).size()) + 1;
@@ -121,7 +137,8 @@ absl::StatusOr<Descs> InferOneHot(const NodeView& view) {
   if (!d) {
     ASSIGN_OR_RETURN(depth, ConstantInt(view, 1));
   }
-  if (depth < 0) return absl::InvalidArgumentError(absl::StrCat("depth is ", depth, "; it must be at least 0"));
+  if (depth < 0)
+    return absl::InvalidArgumentError(absl::StrCat("depth is ", depth, "; it must be at least 0"));
   Shape shape = view.input_shape(0);
   shape.insert(shape.begin() + axis, depth);
   return Descs{{view.input(on).type, shape}};
@@ -138,7 +155,8 @@ absl::StatusOr<ShardingRule> OneHotRule(const NodeView& view) {
   return rule.Finish();
 }
 
-// --- Triangles of the last two dimensions -----------------------------------------------------------------------------
+// --- Triangles of the last two dimensions
+// -----------------------------------------------------------------------------
 
 absl::StatusOr<Descs> InferTriangle(const NodeView& view) {
   RETURN_IF_ERROR(CheckMinRank(view, 0, 2));
@@ -187,7 +205,8 @@ void AddFillOps(OpRegistry& registry) {
                 .rule = OneHotRule});
   registry.Add(TriangleDef("Tril", {Required("x")}, DefaultAttr("diagonal", int64_t{0})));
   registry.Add(TriangleDef("Triu", {Required("x")}, DefaultAttr("diagonal", int64_t{0})));
-  registry.Add(TriangleDef("Trilu", {Required("x"), OptionalParameter("k")}, DefaultAttr("upper", int64_t{0})));
+  registry.Add(
+      TriangleDef("Trilu", {Required("x"), OptionalParameter("k")}, DefaultAttr("upper", int64_t{0})));
 }
 
 }  // namespace omserve

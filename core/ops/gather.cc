@@ -20,8 +20,9 @@ namespace {
 
 int RankOf(const NodeView& view, int input) { return static_cast<int>(view.input_shape(input).size()); }
 
-// --- Gather: rows of x along an axis, at indices of any shape -----------------------------------------------------------
-// Gather: x, indices (axis 0). GatherV2: x, indices, axis. GatherV2D: the axis as an attribute.
+// --- Gather: rows of x along an axis, at indices of any shape
+// ----------------------------------------------------------- Gather: x, indices (axis 0). GatherV2: x,
+// indices, axis. GatherV2D: the axis as an attribute.
 
 absl::StatusOr<int> GatherAxis(const NodeView& view) {
   int64_t axis = 0;
@@ -37,8 +38,8 @@ absl::StatusOr<int> GatherAxis(const NodeView& view) {
 absl::StatusOr<Descs> InferGather(const NodeView& view) {
   RETURN_IF_ERROR(CheckIndexType(view, 1));
   if (view.Attr<int64_t>("batch_dims") != 0) {
-    return absl::UnimplementedError(
-        absl::StrCat("attribute 'batch_dims' is ", view.Attr<int64_t>("batch_dims"), "; only 0 is supported"));
+    return absl::UnimplementedError(absl::StrCat("attribute 'batch_dims' is ",
+                                                 view.Attr<int64_t>("batch_dims"), "; only 0 is supported"));
   }
   ASSIGN_OR_RETURN(int axis, GatherAxis(view));
   const Shape& x = view.input_shape(0);
@@ -49,8 +50,9 @@ absl::StatusOr<Descs> InferGather(const NodeView& view) {
   return Descs{{view.input(0).type, shape}};
 }
 
-// Cutting the axis that is read leaves each device with some of the rows: it gives zeros for those it does not have,
-// and the parts sum to the whole (EmitGather). For floats only: sums of other types are not exact everywhere.
+// Cutting the axis that is read leaves each device with some of the rows: it gives zeros for those it does
+// not have, and the parts sum to the whole (EmitGather). For floats only: sums of other types are not exact
+// everywhere.
 absl::StatusOr<ShardingRule> GatherRule(const NodeView& view) {
   ASSIGN_OR_RETURN(int axis, GatherAxis(view));
   const Shape& x = view.input_shape(0);
@@ -90,8 +92,8 @@ Tensor ZeroScalar(DataType type) {
 //   local = indices - begin            (after counting negative indices from the end)
 //   held  = 0 <= local < rows
 //   y     = held ? gather(table, clip(local, 0, rows - 1)) : 0
-// Exactly one device holds each row, so the sum over devices is bit-exact. (An index that is out of range, an error on
-// one device, gives zeros.)
+// Exactly one device holds each row, so the sum over devices is bit-exact. (An index that is out of range, an
+// error on one device, gives zeros.)
 absl::StatusOr<std::vector<ValueId>> EmitGather(EmitContext& context) {
   const NodeView view = context.view();
   ASSIGN_OR_RETURN(int axis, GatherAxis(view));
@@ -117,10 +119,11 @@ absl::StatusOr<std::vector<ValueId>> EmitGather(EmitContext& context) {
   const ValueId begin = constant("begin", context.local_begin(vocab));
   ASSIGN_OR_RETURN(ValueId local, context.Add("Sub", prefix + "local", {indices, begin}));
   ASSIGN_OR_RETURN(ValueId not_before, context.Add("GreaterEqual", prefix + "not_before", {local, zero}));
-  ASSIGN_OR_RETURN(ValueId not_after, context.Add("Less", prefix + "not_after", {local, constant("rows", rows)}));
+  ASSIGN_OR_RETURN(ValueId not_after,
+                   context.Add("Less", prefix + "not_after", {local, constant("rows", rows)}));
   ASSIGN_OR_RETURN(ValueId held, context.Add("LogicalAnd", prefix + "held", {not_before, not_after}));
-  ASSIGN_OR_RETURN(ValueId clipped, context.Add("ClipByValue", prefix + "clipped",
-                                                {local, zero, constant("last", rows - 1)}));
+  ASSIGN_OR_RETURN(ValueId clipped,
+                   context.Add("ClipByValue", prefix + "clipped", {local, zero, constant("last", rows - 1)}));
 
   std::vector<ValueId> inputs(context.local_inputs().begin(), context.local_inputs().end());
   inputs[1] = clipped;
@@ -132,15 +135,16 @@ absl::StatusOr<std::vector<ValueId>> EmitGather(EmitContext& context) {
     Shape shape = context.slice().desc(held).shape;
     shape.insert(shape.end(), following, 1);
     const ValueId parameter = context.Constant(prefix + "held_shape", Tensor::Int64s(shape));
-    ASSIGN_OR_RETURN(held, context.Add("Reshape", prefix + "held_rows", {held, parameter},
-                                       {{"allowzero", int64_t{1}}}));
+    ASSIGN_OR_RETURN(
+        held, context.Add("Reshape", prefix + "held_rows", {held, parameter}, {{"allowzero", int64_t{1}}}));
   }
   const ValueId nothing = context.Constant(prefix + "nothing", ZeroScalar(view.input(0).type));
   ASSIGN_OR_RETURN(ValueId y, context.Add("SelectV2", prefix + "share", {held, gathered[0], nothing}));
   return std::vector<ValueId>{y};
 }
 
-// --- GatherElements: y[i][j] = x[index[i][j]][j] along `dim`. GatherD: the same, with dim a parameter -----------------------
+// --- GatherElements: y[i][j] = x[index[i][j]][j] along `dim`. GatherD: the same, with dim a parameter
+// -----------------------
 
 int IndexInput(const NodeView& view) { return view.node().is("GatherD") ? 2 : 1; }
 
@@ -182,18 +186,20 @@ absl::StatusOr<ShardingRule> GatherElementsRule(const NodeView& view) {
   return rule.Finish();
 }
 
-// --- GatherNd: the last dimension of the indices is a position in the first K dimensions of x ---------------------------------
+// --- GatherNd: the last dimension of the indices is a position in the first K dimensions of x
+// ---------------------------------
 
 absl::StatusOr<int> PositionDepth(const NodeView& view) {
   RETURN_IF_ERROR(CheckIndexType(view, 1));
   RETURN_IF_ERROR(CheckMinRank(view, 1, 1));
   const int64_t depth = view.input_shape(1).back();
   if (depth == kUnknownDim) {
-    return absl::FailedPreconditionError("the last dimension of indices, the length of a position, is not known");
+    return absl::FailedPreconditionError(
+        "the last dimension of indices, the length of a position, is not known");
   }
   if (depth > RankOf(view, 0)) {
-    return absl::InvalidArgumentError(absl::StrCat("indices is ", ToString(view.input(1)), ": positions of ", depth,
-                                                   " numbers in ", ToString(view.input(0))));
+    return absl::InvalidArgumentError(absl::StrCat("indices is ", ToString(view.input(1)), ": positions of ",
+                                                   depth, " numbers in ", ToString(view.input(0))));
   }
   return static_cast<int>(depth);
 }
@@ -223,7 +229,8 @@ absl::StatusOr<ShardingRule> GatherNdRule(const NodeView& view) {
   return rule.Finish();
 }
 
-// --- Scatters: a copy of the data with some elements replaced ---------------------------------------------------------------
+// --- Scatters: a copy of the data with some elements replaced
+// ---------------------------------------------------------------
 
 absl::StatusOr<Descs> InferScatterElements(const NodeView& view) {
   RETURN_IF_ERROR(CheckIndexType(view, 1));
@@ -232,7 +239,8 @@ absl::StatusOr<Descs> InferScatterElements(const NodeView& view) {
   RETURN_IF_ERROR(CheckSameShape(view, 1, 2));
   RETURN_IF_ERROR(ElementsAxis(view).status());
   const std::string reduction = view.Attr<std::string>("reduction");
-  if (reduction != "none" && reduction != "add" && reduction != "mul" && reduction != "max" && reduction != "min") {
+  if (reduction != "none" && reduction != "add" && reduction != "mul" && reduction != "max" &&
+      reduction != "min") {
     return absl::InvalidArgumentError(
         absl::StrCat("attribute 'reduction' is '", reduction, "'; it must be none, add, mul, max or min"));
   }
@@ -261,8 +269,8 @@ absl::StatusOr<Descs> InferScatterUpdate(const NodeView& view) {
   wanted.insert(wanted.end(), x.begin() + depth, x.end());
   const Shape& updates = view.input_shape(2);
   if (!std::equal(updates.begin(), updates.end(), wanted.begin(), wanted.end(), DimsAgree)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("updates is ", ToString(view.input(2)), "; for these indices it must be ", ToString(wanted)));
+    return absl::InvalidArgumentError(absl::StrCat("updates is ", ToString(view.input(2)),
+                                                   "; for these indices it must be ", ToString(wanted)));
   }
   return Descs{view.input(0)};
 }
@@ -278,12 +286,14 @@ absl::StatusOr<ShardingRule> ScatterUpdateRule(const NodeView& view) {
   return rule.Finish();
 }
 
-// --- NonZero: how many there are is data ------------------------------------------------------------------------------------
+// --- NonZero: how many there are is data
+// ------------------------------------------------------------------------------------
 
 absl::StatusOr<Descs> InferNonZero(const NodeView& view) {
   const int64_t rank = RankOf(view, 0);
   const bool transpose = view.Attr<bool>("transpose");
-  return Descs{{view.Attr<DataType>("dtype"), transpose ? Shape{rank, kUnknownDim} : Shape{kUnknownDim, rank}}};
+  return Descs{
+      {view.Attr<DataType>("dtype"), transpose ? Shape{rank, kUnknownDim} : Shape{kUnknownDim, rank}}};
 }
 
 OpDef GatherDef(std::string type, std::vector<InputDef> inputs, std::vector<AttrDef> attrs) {
@@ -303,7 +313,8 @@ OpDef GatherDef(std::string type, std::vector<InputDef> inputs, std::vector<Attr
 }  // namespace
 
 void AddGatherOps(OpRegistry& registry) {
-  registry.Add(GatherDef("Gather", {Required("x"), Required("indices")}, {DefaultAttr("validate_indices", true)}));
+  registry.Add(
+      GatherDef("Gather", {Required("x"), Required("indices")}, {DefaultAttr("validate_indices", true)}));
   registry.Add(GatherDef("GatherV2", {Required("x"), Required("indices"), Parameter("axis")}, {}));
   registry.Add(GatherDef("GatherV2D", {Required("x"), Required("indices")}, {RequiredAttr<int64_t>("axis")}));
   registry.Add({.type = "GatherElements",

@@ -68,8 +68,8 @@ absl::Status CheckRank(const NodeView& view, int i, int rank) {
 
 absl::Status CheckMinRank(const NodeView& view, int i, int rank) {
   if (static_cast<int>(view.input_shape(i).size()) >= rank) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(Described(view, i), "; it must have at least ", rank, rank == 1 ? " dimension" : " dimensions"));
+  return absl::InvalidArgumentError(absl::StrCat(Described(view, i), "; it must have at least ", rank,
+                                                 rank == 1 ? " dimension" : " dimensions"));
 }
 
 absl::Status CheckIndexType(const NodeView& view, int i) {
@@ -135,7 +135,8 @@ absl::Status CheckBroadcastsTo(const NodeView& view, int i, const Shape& shape) 
     fits = small[d] == 1 || DimsAgree(small[d], target);
   }
   if (fits) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(Described(view, i), "; it must broadcast to ", ToString(shape)));
+  return absl::InvalidArgumentError(
+      absl::StrCat(Described(view, i), "; it must broadcast to ", ToString(shape)));
 }
 
 Shape ReducedShape(const Shape& shape, const std::vector<int>& axes, bool keep_dims) {

@@ -40,7 +40,8 @@ MatrixLayout LayoutOf(const NodeView& view) {
 absl::StatusOr<Descs> InferMatMul(const NodeView& view, bool batch) {
   RETURN_IF_ERROR(CheckSameType(view, 0, 1));
   if (!IsNumericType(view.input(0).type)) {
-    return absl::InvalidArgumentError(absl::StrCat("x1 is ", ToString(view.input(0)), "; it must be a number"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("x1 is ", ToString(view.input(0)), "; it must be a number"));
   }
   for (int i : {0, 1}) RETURN_IF_ERROR(batch ? CheckMinRank(view, i, 2) : CheckRank(view, i, 2));
   RETURN_IF_ERROR(CheckAbsent(view, kOffsetW));
@@ -49,8 +50,8 @@ absl::StatusOr<Descs> InferMatMul(const NodeView& view, bool batch) {
   const Shape& b = view.input_shape(1);
   if (!DimsAgree(a[layout.k1], b[layout.k2])) {
     return absl::InvalidArgumentError(absl::StrCat("x1 is ", ToString(view.input(0)), " and x2 ",
-                                                   ToString(view.input(1)), ": the inner dimensions ", a[layout.k1],
-                                                   " and ", b[layout.k2], " differ"));
+                                                   ToString(view.input(1)), ": the inner dimensions ",
+                                                   a[layout.k1], " and ", b[layout.k2], " differ"));
   }
   ASSIGN_OR_RETURN_WITH(Shape shape,
                         BroadcastShapes(absl::MakeConstSpan(a).first(layout.rank1 - 2),
@@ -65,8 +66,8 @@ absl::StatusOr<Descs> InferMatMul(const NodeView& view, bool batch) {
     RETURN_IF_ERROR(CheckRank(view, kBias, 1));
     const TensorDesc& bias = view.input(kBias);
     if (!DimsAgree(bias.shape[0], n) || bias.type != type) {
-      return absl::InvalidArgumentError(absl::StrCat("bias is ", ToString(bias), "; it must be ",
-                                                     ToString(TensorDesc{type, {n}})));
+      return absl::InvalidArgumentError(
+          absl::StrCat("bias is ", ToString(bias), "; it must be ", ToString(TensorDesc{type, {n}})));
     }
   }
   return Descs{{type, shape}};

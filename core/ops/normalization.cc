@@ -31,7 +31,8 @@ absl::Status CheckFloat(const NodeView& view, int i) {
 // Statistics are kept in float32 when x is shorter.
 DataType StatisticsType(DataType type) { return type == DataType::kDouble ? type : DataType::kFloat; }
 
-// --- Softmax --------------------------------------------------------------------------------------------------------
+// --- Softmax
+// --------------------------------------------------------------------------------------------------------
 
 absl::StatusOr<std::vector<int>> SoftmaxAxes(const NodeView& view) {
   return NormalizeAxes(view.Attr<std::vector<int64_t>>("axes"), Rank(view, 0));
@@ -52,8 +53,9 @@ absl::StatusOr<ShardingRule> SoftmaxRule(const NodeView& view) {
   return AxesWhole(view, axes);
 }
 
-// --- Layer normalisation --------------------------------------------------------------------------------------------
-// LayerNorm, LayerNormV3: x, gamma, beta; axes from begin_norm_axis. LayerNormV4: x, normalized_shape, gamma?, beta?.
+// --- Layer normalisation
+// -------------------------------------------------------------------------------------------- LayerNorm,
+// LayerNormV3: x, gamma, beta; axes from begin_norm_axis. LayerNormV4: x, normalized_shape, gamma?, beta?.
 // RmsNorm: x, gamma. AddRmsNorm: x1, x2, gamma.
 
 struct LayerNormInputs {
@@ -72,7 +74,8 @@ LayerNormInputs InputsOfLayerNorm(const NodeView& view) {
 absl::StatusOr<int> BeginNormAxis(const NodeView& view) {
   const int rank = Rank(view, 0);
   if (view.node().is("LayerNorm") || view.node().is("LayerNormV3")) {
-    ASSIGN_OR_RETURN_WITH(int axis, NormalizeAxis(view.Attr<int64_t>("begin_norm_axis"), rank), "begin_norm_axis");
+    ASSIGN_OR_RETURN_WITH(int axis, NormalizeAxis(view.Attr<int64_t>("begin_norm_axis"), rank),
+                          "begin_norm_axis");
     return axis;
   }
   int normalized = 0;
@@ -90,8 +93,8 @@ absl::StatusOr<int> BeginNormAxis(const NodeView& view) {
     }
   }
   if (normalized == 0 || normalized > rank) {
-    return absl::InvalidArgumentError(absl::StrCat("normalises ", normalized, " dimensions of x, which is ",
-                                                   ToString(view.input(0))));
+    return absl::InvalidArgumentError(
+        absl::StrCat("normalises ", normalized, " dimensions of x, which is ", ToString(view.input(0))));
   }
   return rank - normalized;
 }
@@ -141,12 +144,14 @@ absl::StatusOr<ShardingRule> LayerNormRule(const NodeView& view) {
   return rule.Finish();
 }
 
-// --- Group and instance normalisation ---------------------------------------------------------------------------------
+// --- Group and instance normalisation
+// ---------------------------------------------------------------------------------
 
 absl::Status CheckChannelFirst(const NodeView& view) {
   const std::string format = view.Attr<std::string>("data_format");
   if (format == "NCHW" || format == "NCDHW") return absl::OkStatus();
-  return absl::UnimplementedError(absl::StrCat("attribute 'data_format' is '", format, "'; only NCHW is supported"));
+  return absl::UnimplementedError(
+      absl::StrCat("attribute 'data_format' is '", format, "'; only NCHW is supported"));
 }
 
 // Per-channel parameters: [C].
@@ -155,7 +160,8 @@ absl::Status CheckPerChannel(const NodeView& view, int input, int64_t channels) 
   const Shape& shape = view.input_shape(input);
   if (shape.size() == 1 && DimsAgree(shape[0], channels)) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(InputName(view, input), " is ", ToString(view.input(input)),
-                                                 "; it must have one element for each of ", channels, " channels"));
+                                                 "; it must have one element for each of ", channels,
+                                                 " channels"));
 }
 
 absl::StatusOr<Descs> InferGroupNorm(const NodeView& view) {
@@ -165,8 +171,8 @@ absl::StatusOr<Descs> InferGroupNorm(const NodeView& view) {
   const int64_t groups = view.Attr<int64_t>("num_groups");
   const TensorDesc& x = view.input(0);
   if (groups <= 0 || (x.shape[1] != kUnknownDim && x.shape[1] % groups != 0)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("attribute 'num_groups' is ", groups, "; it must divide the ", x.shape[1], " channels of x"));
+    return absl::InvalidArgumentError(absl::StrCat("attribute 'num_groups' is ", groups,
+                                                   "; it must divide the ", x.shape[1], " channels of x"));
   }
   for (int i : {1, 2}) RETURN_IF_ERROR(CheckPerChannel(view, i, x.shape[1]));
   const TensorDesc statistics{x.type, {x.shape[0], groups}};
@@ -194,7 +200,8 @@ absl::StatusOr<ShardingRule> GroupNormRule(const NodeView& view) {
 absl::StatusOr<std::vector<ValueId>> EmitGroupNorm(EmitContext& context) {
   // The statistics' second dimension is the groups.
   const int64_t groups = context.LocalOutputShape(1)[1];
-  return EmitCopy(context, {context.local_inputs().begin(), context.local_inputs().end()}, {{"num_groups", groups}});
+  return EmitCopy(context, {context.local_inputs().begin(), context.local_inputs().end()},
+                  {{"num_groups", groups}});
 }
 
 absl::StatusOr<Descs> InferInstanceNorm(const NodeView& view) {
@@ -221,7 +228,8 @@ absl::StatusOr<ShardingRule> InstanceNormRule(const NodeView& view) {
   return rule.Finish();
 }
 
-// --- Batch normalisation at inference: a scale and a shift per channel -------------------------------------------------
+// --- Batch normalisation at inference: a scale and a shift per channel
+// -------------------------------------------------
 
 int ChannelAxis(const NodeView& view) {
   if (view.node().is("BNInfer")) return 1;
@@ -266,7 +274,8 @@ absl::StatusOr<ShardingRule> BatchNormRule(const NodeView& view) {
   return rule.Finish();
 }
 
-// --- Vector norms: keeps or drops the axes it reduces ------------------------------------------------------------------
+// --- Vector norms: keeps or drops the axes it reduces
+// ------------------------------------------------------------------
 
 absl::StatusOr<std::vector<int>> LpNormAxes(const NodeView& view) {
   const std::vector<int64_t> axes = view.Attr<std::vector<int64_t>>("axes");
@@ -305,14 +314,15 @@ void AddNormalizationOps(OpRegistry& registry) {
                 .rule = SoftmaxRule,
                 .cost = softmax_cost});
   for (const bool v3 : {false, true}) {
-    registry.Add({.type = v3 ? "LayerNormV3" : "LayerNorm",
-                  .inputs = {Required("x"), Required("gamma"), Required("beta")},
-                  .outputs = {"y", "mean", v3 ? "rstd" : "variance"},
-                  .attrs = {DefaultAttr("begin_norm_axis", int64_t{0}), DefaultAttr("begin_params_axis", int64_t{0}),
-                            DefaultAttr("epsilon", v3 ? 1e-5f : 1e-7f)},
-                  .infer = InferLayerNorm,
-                  .rule = LayerNormRule,
-                  .cost = norm_cost});
+    registry.Add(
+        {.type = v3 ? "LayerNormV3" : "LayerNorm",
+         .inputs = {Required("x"), Required("gamma"), Required("beta")},
+         .outputs = {"y", "mean", v3 ? "rstd" : "variance"},
+         .attrs = {DefaultAttr("begin_norm_axis", int64_t{0}), DefaultAttr("begin_params_axis", int64_t{0}),
+                   DefaultAttr("epsilon", v3 ? 1e-5f : 1e-7f)},
+         .infer = InferLayerNorm,
+         .rule = LayerNormRule,
+         .cost = norm_cost});
   }
   registry.Add({.type = "LayerNormV4",
                 .inputs = {Required("x"), Parameter("normalized_shape"), Optional("gamma"), Optional("beta")},
@@ -335,15 +345,16 @@ void AddNormalizationOps(OpRegistry& registry) {
                 .infer = InferLayerNorm,
                 .rule = LayerNormRule,
                 .cost = PerOutputElement(6)});
-  registry.Add({.type = "GroupNorm",
-                .inputs = {Required("x"), Required("gamma"), Required("beta")},
-                .outputs = {"y", "mean", "variance"},
-                .attrs = {RequiredAttr<int64_t>("num_groups"), DefaultAttr("data_format", std::string("NHWC")),
-                          DefaultAttr("eps", 1e-4f), DefaultAttr("is_training", true)},
-                .infer = InferGroupNorm,
-                .rule = GroupNormRule,
-                .emit = EmitGroupNorm,
-                .cost = norm_cost});
+  registry.Add(
+      {.type = "GroupNorm",
+       .inputs = {Required("x"), Required("gamma"), Required("beta")},
+       .outputs = {"y", "mean", "variance"},
+       .attrs = {RequiredAttr<int64_t>("num_groups"), DefaultAttr("data_format", std::string("NHWC")),
+                 DefaultAttr("eps", 1e-4f), DefaultAttr("is_training", true)},
+       .infer = InferGroupNorm,
+       .rule = GroupNormRule,
+       .emit = EmitGroupNorm,
+       .cost = norm_cost});
   registry.Add({.type = "InstanceNorm",
                 .inputs = {Required("x"), Required("gamma"), Required("beta")},
                 .outputs = {"y", "mean", "variance"},

@@ -26,7 +26,8 @@ bool IsOptional(InputKind kind) {
 // No tensor comes near this; it keeps arithmetic on dimensions from files far from overflow.
 constexpr int64_t kMaxDim = int64_t{1} << 40;
 
-// What every tensor must satisfy whatever the operator: bounded rank and dimensions, and a size that fits 62 bits.
+// What every tensor must satisfy whatever the operator: bounded rank and dimensions, and a size that fits 62
+// bits.
 absl::Status CheckDesc(const TensorDesc& desc, absl::string_view what) {
   if (static_cast<int>(desc.shape.size()) > kMaxRank) {
     return absl::InvalidArgumentError(
@@ -34,8 +35,8 @@ absl::Status CheckDesc(const TensorDesc& desc, absl::string_view what) {
   }
   for (int64_t dim : desc.shape) {
     if (dim < kUnknownDim || dim > kMaxDim) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(what, " has a dimension of ", dim, "; it must be in [0, ", kMaxDim, "], or -1 for unknown"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          what, " has a dimension of ", dim, "; it must be in [0, ", kMaxDim, "], or -1 for unknown"));
     }
   }
   if (!IsStatic(desc.shape)) return absl::OkStatus();
@@ -52,12 +53,11 @@ absl::Status CheckInputs(const OpDef& def, const Graph& graph, const Node& node)
                                    [](const InputDef& input) { return input.kind == InputKind::kDynamic; });
   if (dynamic) --needed;
   if (node.num_inputs() < needed) {
-    return absl::InvalidArgumentError(absl::StrCat("has ", node.num_inputs(), " inputs; it needs ", needed, " (",
-                                                   absl::StrJoin(def.inputs, ", ",
-                                                                 [](std::string* out, const InputDef& input) {
-                                                                   out->append(input.name);
-                                                                 }),
-                                                   ")"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("has ", node.num_inputs(), " inputs; it needs ", needed, " (",
+                     absl::StrJoin(def.inputs, ", ",
+                                   [](std::string* out, const InputDef& input) { out->append(input.name); }),
+                     ")"));
   }
   for (int i = 0; i < node.num_inputs(); ++i) {
     const InputDef* input = FindInputDef(def, node.num_inputs(), i);
@@ -73,22 +73,25 @@ absl::Status CheckInputs(const OpDef& def, const Graph& graph, const Node& node)
     }
     const Node* producer = graph.node(value.node);
     if (producer == nullptr || value.output < 0 || value.output >= producer->num_outputs()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("input ", i, " ('", input->name, "') reads a value that does not exist or is not inferred yet"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "input ", i, " ('", input->name, "') reads a value that does not exist or is not inferred yet"));
     }
-    RETURN_IF_ERROR(CheckDesc(producer->output(value.output), absl::StrCat("input ", i, " ('", input->name, "')")));
+    RETURN_IF_ERROR(
+        CheckDesc(producer->output(value.output), absl::StrCat("input ", i, " ('", input->name, "')")));
   }
   return absl::OkStatus();
 }
 
 std::string AttrNames(const OpDef& def) {
   if (def.attrs.empty()) return "none";
-  return absl::StrJoin(def.attrs, ", ", [](std::string* out, const AttrDef& attr) { out->append(attr.name); });
+  return absl::StrJoin(def.attrs, ", ",
+                       [](std::string* out, const AttrDef& attr) { out->append(attr.name); });
 }
 
 const char* KindName(const AttrValue& value) {
-  static constexpr const char* kNames[] = {"Int",     "Float",     "Bool",     "String",     "Type",    "ListInt",
-                                           "ListFloat", "ListBool", "ListString", "ListType", "ListListInt"};
+  static constexpr const char* kNames[] = {"Int",        "Float",    "Bool",       "String",
+                                           "Type",       "ListInt",  "ListFloat",  "ListBool",
+                                           "ListString", "ListType", "ListListInt"};
   static_assert(std::variant_size_v<AttrValue> == std::size(kNames));
   return kNames[value.index()];
 }
@@ -102,8 +105,8 @@ absl::Status CheckAttrs(const OpDef& def, const Node& node) {
           absl::StrCat("required attribute '", attr.name, "' (", KindName(attr.fallback), ") is missing"));
     }
     if (it->second.index() != attr.fallback.index()) {
-      return absl::InvalidArgumentError(absl::StrCat("attribute '", attr.name, "' is ", KindName(it->second), " ",
-                                                     AttrToString(it->second), "; it must be ",
+      return absl::InvalidArgumentError(absl::StrCat("attribute '", attr.name, "' is ", KindName(it->second),
+                                                     " ", AttrToString(it->second), "; it must be ",
                                                      KindName(attr.fallback)));
     }
   }
@@ -129,7 +132,8 @@ absl::Status CheckOutputs(const OpDef& def, absl::Span<const TensorDesc> outputs
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<TensorDesc>> CheckAndInfer(const OpDef& def, const Graph& graph, const Node& node) {
+absl::StatusOr<std::vector<TensorDesc>> CheckAndInfer(const OpDef& def, const Graph& graph,
+                                                      const Node& node) {
   RETURN_IF_ERROR(CheckInputs(def, graph, node));
   RETURN_IF_ERROR(CheckAttrs(def, node));
   ASSIGN_OR_RETURN(std::vector<TensorDesc> outputs, def.infer(NodeView(graph, node)));
@@ -147,7 +151,8 @@ absl::StatusOr<ShardingRule> MakeRule(const OpDef& def, const NodeView& view) {
   for (int i = 0; i < view.num_inputs(); ++i) {
     if (view.has_input(i)) RETURN_IF_ERROR(RequireStatic(view.input(i), "input", i));
   }
-  for (int i = 0; i < view.node().num_outputs(); ++i) RETURN_IF_ERROR(RequireStatic(view.output(i), "output", i));
+  for (int i = 0; i < view.node().num_outputs(); ++i)
+    RETURN_IF_ERROR(RequireStatic(view.output(i), "output", i));
   if (!def.rule) return RuleBuilder(view).Finish();
   ASSIGN_OR_RETURN(ShardingRule rule, def.rule(view));
   RETURN_IF_ERROR(CheckRule(view, rule));
@@ -159,7 +164,8 @@ absl::StatusOr<ShardingRule> MakeRule(const OpDef& def, const NodeView& view) {
 absl::StatusOr<std::vector<int64_t>> NodeView::ConstantInts(int i) const {
   const OpDef* def = OpRegistry::Get().Find(node_.type());
   const InputDef* input = def == nullptr ? nullptr : FindInputDef(*def, num_inputs(), i);
-  const std::string title = input == nullptr ? absl::StrCat("input ", i) : absl::StrCat("parameter '", input->name, "'");
+  const std::string title =
+      input == nullptr ? absl::StrCat("input ", i) : absl::StrCat("parameter '", input->name, "'");
   if (!has_input(i)) return absl::InvalidArgumentError(absl::StrCat(title, " is missing"));
   const TensorSlice* value = constant(i);
   if (value == nullptr) return absl::FailedPreconditionError(absl::StrCat(title, " is not constant"));

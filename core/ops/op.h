@@ -1,9 +1,9 @@
-// What an operator is: schema, shape inference, sharding rule, emission and cost, all in one OpDef. Each family of
-// operators fills the registry from one file (matrix.cc, elementwise.cc, …); nothing else in the project lists
-// operators. Kernels are elsewhere (core/device/cpu).
+// What an operator is: schema, shape inference, sharding rule, emission and cost, all in one OpDef. Each
+// family of operators fills the registry from one file (matrix.cc, elementwise.cc, …); nothing else in the
+// project lists operators. Kernels are elsewhere (core/device/cpu).
 //
-// Operator types, inputs and attributes are those of Ascend IR (GE IR); parameter tensors (axes, shapes, pads) are
-// inputs marked kParameter, which must be constant once shapes are fixed.
+// Operator types, inputs and attributes are those of Ascend IR (GE IR); parameter tensors (axes, shapes,
+// pads) are inputs marked kParameter, which must be constant once shapes are fixed.
 #ifndef OMSERVE_CORE_OPS_OP_H_
 #define OMSERVE_CORE_OPS_OP_H_
 
@@ -24,8 +24,8 @@ namespace omserve {
 enum class InputKind {
   kRequired,
   kOptional,
-  kDynamic,             // zero or more tensors in place; at most one per operator
-  kParameter,           // required, read by shape inference and by the compiler: constant after specialisation
+  kDynamic,    // zero or more tensors in place; at most one per operator
+  kParameter,  // required, read by shape inference and by the compiler: constant after specialisation
   kOptionalParameter,
 };
 
@@ -41,7 +41,8 @@ struct AttrDef {
   bool required = false;
 };
 
-// A node with what is known of its inputs: the view every function of an OpDef gets. Cheap; borrows the graph.
+// A node with what is known of its inputs: the view every function of an OpDef gets. Cheap; borrows the
+// graph.
 class NodeView {
  public:
   NodeView(const Graph& graph, const Node& node) : graph_(graph), node_(node) {}
@@ -71,9 +72,9 @@ class NodeView {
   const Node& node_;
 };
 
-// Fills the descriptions of all outputs from the inputs. Unknown dimensions (-1) are allowed where the operator can
-// say nothing better. INVALID_ARGUMENT for inputs that do not fit; FAILED_PRECONDITION when a parameter is needed but
-// not constant yet. Messages do not repeat the node: callers add it.
+// Fills the descriptions of all outputs from the inputs. Unknown dimensions (-1) are allowed where the
+// operator can say nothing better. INVALID_ARGUMENT for inputs that do not fit; FAILED_PRECONDITION when a
+// parameter is needed but not constant yet. Messages do not repeat the node: callers add it.
 using InferFunction = std::function<absl::StatusOr<std::vector<TensorDesc>>(const NodeView&)>;
 
 // The sharding rule of a node with static shapes. Without one, the operator runs replicated.
@@ -96,9 +97,9 @@ struct OpDef {
   std::vector<std::string> outputs;  // names; the last one ends in '*' when it is dynamic
   std::vector<AttrDef> attrs;
   InferFunction infer;
-  RuleFunction rule;   // empty: replicated only
-  EmitFunction emit;   // empty: EmitClone (ops/emit.h)
-  CostFunction cost;   // empty: one flop per output element, bytes of inputs and outputs
+  RuleFunction rule;  // empty: replicated only
+  EmitFunction emit;  // empty: EmitClone (ops/emit.h)
+  CostFunction cost;  // empty: one flop per output element, bytes of inputs and outputs
 };
 
 class OpRegistry {
@@ -116,16 +117,16 @@ class OpRegistry {
   absl::flat_hash_map<std::string, OpDef> ops_;
 };
 
-// The schema's definition of input `i` of a node with `num_inputs` inputs (dynamic inputs take the slack), or null
-// when the operator has no such input.
+// The schema's definition of input `i` of a node with `num_inputs` inputs (dynamic inputs take the slack), or
+// null when the operator has no such input.
 const InputDef* FindInputDef(const OpDef& def, int num_inputs, int i);
 
 // UNIMPLEMENTED "operator 'Foo' (node 'bar') is not supported" for an unknown type.
 absl::StatusOr<const OpDef*> FindOp(const Node& node);
 
-// Checks inputs and attributes of a node against its schema (counts, required attributes, kinds; attributes that the
-// schema does not know are refused unless they begin with '_'), then infers its outputs. Errors name operator and
-// node.
+// Checks inputs and attributes of a node against its schema (counts, required attributes, kinds; attributes
+// that the schema does not know are refused unless they begin with '_'), then infers its outputs. Errors name
+// operator and node.
 absl::Status InferNode(Graph& graph, Node& node);
 
 // InferNode for all nodes in topological order, then Verify.

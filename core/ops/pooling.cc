@@ -22,15 +22,15 @@ namespace {
 ShardingRule BatchAndChannelsRule(const NodeView& view, const Linearity& linearity) {
   RuleBuilder rule(view);
   for (int d = 0; d < 2; ++d) {
-    const int factor =
-        rule.Add(view.input_shape(0)[d], FactorKind::kParallel, d == 0 ? "batch" : "channels");
+    const int factor = rule.Add(view.input_shape(0)[d], FactorKind::kParallel, d == 0 ? "batch" : "channels");
     rule.Input(0, d, factor).Output(0, d, factor);
   }
   AddLinear(view, linearity, rule);
   return rule.Finish();
 }
 
-// --- MaxPoolV3, AvgPoolV2 -------------------------------------------------------------------------------------------
+// --- MaxPoolV3, AvgPoolV2
+// -------------------------------------------------------------------------------------------
 
 // Padding of mode SAME: as many positions as strides, the odd element of padding at the end.
 void PadToSame(int64_t size, Window& window) {
@@ -66,11 +66,11 @@ absl::StatusOr<Descs> InferPool(const NodeView& view) {
     int64_t& size = y.shape[2 + d];
     if (mode == "SAME") PadToSame(size, window);
     if (mode == "CALCULATED" && std::max(window.pad_begin, window.pad_end) >= window.kernel) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("pads ", window.pad_begin, " and ", window.pad_end, " must be smaller than the window ",
-                       window.kernel));
+      return absl::InvalidArgumentError(absl::StrCat("pads ", window.pad_begin, " and ", window.pad_end,
+                                                     " must be smaller than the window ", window.kernel));
     }
-    ASSIGN_OR_RETURN(size, WindowPositions(window, size, view.Attr<bool>("ceil_mode") && mode == "CALCULATED"));
+    ASSIGN_OR_RETURN(size,
+                     WindowPositions(window, size, view.Attr<bool>("ceil_mode") && mode == "CALCULATED"));
   }
   return Descs{y};
 }
@@ -104,7 +104,8 @@ OpDef PoolDef(std::string type, std::vector<AttrDef> extra, const Linearity& lin
           .cost = PoolCost};
 }
 
-// --- Averages over the image ------------------------------------------------------------------------------------------
+// --- Averages over the image
+// ------------------------------------------------------------------------------------------
 
 absl::StatusOr<Descs> InferGlobalAverage(const NodeView& view) {
   RETURN_IF_ERROR(CheckMinRank(view, 0, 3));
@@ -117,8 +118,8 @@ absl::StatusOr<Descs> InferAdaptiveAverage(const NodeView& view) {
   RETURN_IF_ERROR(CheckRank(view, 0, 4));
   const std::vector<int64_t> size = view.Attr<std::vector<int64_t>>("output_size");
   if (size.size() != 2 || size[0] < 1 || size[1] < 1) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("attribute 'output_size' is (", absl::StrJoin(size, ","), "); it must be height and width"));
+    return absl::InvalidArgumentError(absl::StrCat("attribute 'output_size' is (", absl::StrJoin(size, ","),
+                                                   "); it must be height and width"));
   }
   TensorDesc y = view.input(0);
   y.shape[2] = size[0];
@@ -126,7 +127,8 @@ absl::StatusOr<Descs> InferAdaptiveAverage(const NodeView& view) {
   return Descs{y};
 }
 
-// --- Resize: to `sizes`, or by `scales` ----------------------------------------------------------------------------------
+// --- Resize: to `sizes`, or by `scales`
+// ----------------------------------------------------------------------------------
 
 constexpr int kRoi = 1;
 constexpr int kScales = 2;
@@ -151,7 +153,8 @@ absl::StatusOr<Shape> ScaledShape(const NodeView& view) {
     if (!(scale > 0 && scale <= 1 << 20)) {
       return absl::InvalidArgumentError(absl::StrCat("scales holds ", scale, "; it must be above 0"));
     }
-    if (shape[d] != kUnknownDim) shape[d] = static_cast<int64_t>(std::floor(static_cast<double>(shape[d]) * scale));
+    if (shape[d] != kUnknownDim)
+      shape[d] = static_cast<int64_t>(std::floor(static_cast<double>(shape[d]) * scale));
   }
   return shape;
 }
@@ -166,9 +169,9 @@ absl::StatusOr<Descs> InferResize(const NodeView& view) {
   if (HasElements(view, kSizes)) {
     ASSIGN_OR_RETURN(std::vector<int64_t> sizes, view.ConstantInts(kSizes));
     if (sizes.size() != y.shape.size() || !IsStatic(sizes)) {
-      return absl::InvalidArgumentError(absl::StrCat("sizes is (", absl::StrJoin(sizes, ","),
-                                                     "); it must have a size for each dimension of x, which is ",
-                                                     ToString(y)));
+      return absl::InvalidArgumentError(
+          absl::StrCat("sizes is (", absl::StrJoin(sizes, ","),
+                       "); it must have a size for each dimension of x, which is ", ToString(y)));
     }
     y.shape = sizes;
   } else if (HasElements(view, kScales)) {
@@ -198,8 +201,8 @@ void AddPoolingOps(OpRegistry& registry) {
     return BatchAndChannelsRule(view, linear);
   };
   registry.Add(PoolDef("MaxPoolV3", {}, {}));
-  registry.Add(PoolDef("AvgPoolV2", {DefaultAttr("exclusive", true), DefaultAttr("divisor_override", int64_t{0})},
-                       linear));
+  registry.Add(PoolDef(
+      "AvgPoolV2", {DefaultAttr("exclusive", true), DefaultAttr("divisor_override", int64_t{0})}, linear));
   registry.Add({.type = "GlobalAveragePool",
                 .inputs = {Required("x")},
                 .outputs = {"y"},
@@ -213,19 +216,20 @@ void AddPoolingOps(OpRegistry& registry) {
                 .infer = InferAdaptiveAverage,
                 .rule = image_rule,
                 .cost = PerInputElement(1)});
-  registry.Add({.type = "Resize",
-                .inputs = {Required("x"), OptionalParameter("roi"), OptionalParameter("scales"),
-                           OptionalParameter("sizes")},
-                .outputs = {"y"},
-                .attrs = {DefaultAttr("coordinate_transformation_mode", std::string("half_pixel")),
-                          DefaultAttr("cubic_coeff_a", -0.75f), DefaultAttr("exclude_outside", int64_t{0}),
-                          DefaultAttr("extrapolation_value", 0.0f), DefaultAttr("mode", std::string("nearest")),
-                          DefaultAttr("nearest_mode", std::string("round_prefer_floor"))},
-                .infer = InferResize,
-                // The interpolations are sums weighted by position.
-                .rule = image_rule,
-                .emit = EmitResize,
-                .cost = PerOutputElement(8)});
+  registry.Add(
+      {.type = "Resize",
+       .inputs = {Required("x"), OptionalParameter("roi"), OptionalParameter("scales"),
+                  OptionalParameter("sizes")},
+       .outputs = {"y"},
+       .attrs = {DefaultAttr("coordinate_transformation_mode", std::string("half_pixel")),
+                 DefaultAttr("cubic_coeff_a", -0.75f), DefaultAttr("exclude_outside", int64_t{0}),
+                 DefaultAttr("extrapolation_value", 0.0f), DefaultAttr("mode", std::string("nearest")),
+                 DefaultAttr("nearest_mode", std::string("round_prefer_floor"))},
+       .infer = InferResize,
+       // The interpolations are sums weighted by position.
+       .rule = image_rule,
+       .emit = EmitResize,
+       .cost = PerOutputElement(8)});
 }
 
 }  // namespace omserve

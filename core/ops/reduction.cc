@@ -84,12 +84,13 @@ RuleFunction ReduceRule(Cut cut) {
   };
 }
 
-// A mean over an axis that is cut: the mean of the local part, divided by the number of parts, so that the parts sum
-// to the mean of the whole.
+// A mean over an axis that is cut: the mean of the local part, divided by the number of parts, so that the
+// parts sum to the mean of the whole.
 absl::StatusOr<std::vector<ValueId>> EmitMean(EmitContext& context) {
   int64_t parts = 1;
   for (size_t f = 0; f < context.rule().factors.size(); ++f) {
-    if (context.rule().factors[f].kind == FactorKind::kSum) parts *= context.factor_parts(static_cast<int>(f));
+    if (context.rule().factors[f].kind == FactorKind::kSum)
+      parts *= context.factor_parts(static_cast<int>(f));
   }
   ASSIGN_OR_RETURN(std::vector<ValueId> means, EmitClone(context));
   if (parts == 1) return means;
@@ -98,7 +99,8 @@ absl::StatusOr<std::vector<ValueId>> EmitMean(EmitContext& context) {
   return means;
 }
 
-// --- Cumsum ---------------------------------------------------------------------------------------------------------
+// --- Cumsum
+// ---------------------------------------------------------------------------------------------------------
 
 absl::StatusOr<int> AxisParameter(const NodeView& view) {
   ASSIGN_OR_RETURN(int64_t axis, ConstantInt(view, 1));
@@ -108,7 +110,8 @@ absl::StatusOr<int> AxisParameter(const NodeView& view) {
 
 absl::StatusOr<Descs> InferCumsum(const NodeView& view) {
   if (!IsNumericType(view.input(0).type)) {
-    return absl::InvalidArgumentError(absl::StrCat("x is ", ToString(view.input(0)), "; it must be a number"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("x is ", ToString(view.input(0)), "; it must be a number"));
   }
   // The shape does not depend on the axis, but a wrong one is an error as soon as it is known.
   if (view.constant(1) != nullptr) RETURN_IF_ERROR(AxisParameter(view).status());
@@ -120,7 +123,8 @@ absl::StatusOr<ShardingRule> CumsumRule(const NodeView& view) {
   return AxesWhole(view, {axis}, {{{0}}});
 }
 
-// --- TopK -----------------------------------------------------------------------------------------------------------
+// --- TopK
+// -----------------------------------------------------------------------------------------------------------
 
 absl::StatusOr<int> TopKDim(const NodeView& view) {
   ASSIGN_OR_RETURN_WITH(int dim, NormalizeAxis(view.Attr<int64_t>("dim"), Rank(view)), "dim");
@@ -151,7 +155,8 @@ absl::StatusOr<ShardingRule> TopKRule(const NodeView& view) {
   return rule.Finish();
 }
 
-// --- ArgMax, ArgMin: the first extreme wins; the axis is removed --------------------------------------------------------
+// --- ArgMax, ArgMin: the first extreme wins; the axis is removed
+// --------------------------------------------------------
 
 absl::StatusOr<Descs> InferArg(const NodeView& view) {
   ASSIGN_OR_RETURN(int axis, AxisParameter(view));

@@ -21,10 +21,11 @@ namespace {
 
 int Rank(const NodeView& view) { return static_cast<int>(view.input_shape(0).size()); }
 
-// --- Reshape --------------------------------------------------------------------------------------------------------
+// --- Reshape
+// --------------------------------------------------------------------------------------------------------
 
-// 0 copies the dimension of x (unless allowzero), -1 is what is left over. Copied dimensions cancel, so that what is
-// left over can be known although they are not.
+// 0 copies the dimension of x (unless allowzero), -1 is what is left over. Copied dimensions cancel, so that
+// what is left over can be known although they are not.
 absl::StatusOr<Shape> ReshapedShape(const Shape& x, const std::vector<int64_t>& requested, bool allow_zero) {
   auto error = [&](absl::string_view why) {
     return absl::InvalidArgumentError(
@@ -58,8 +59,8 @@ absl::StatusOr<Shape> ReshapedShape(const Shape& x, const std::vector<int64_t>& 
     return shape;
   }
   // Where a copied dimension is 0, neither side has elements, whatever the other dimensions.
-  const bool empty = std::find(shape.begin(), shape.end(), 0) != shape.end() &&
-                     std::find(x.begin(), x.end(), 0) != x.end();
+  const bool empty =
+      std::find(shape.begin(), shape.end(), 0) != shape.end() && std::find(x.begin(), x.end(), 0) != x.end();
   if (elements != kUnknownDim && elements != explicit_product && !empty) {
     return error(absl::StrCat("it has ", elements, " elements where ", explicit_product, " are asked for"));
   }
@@ -76,21 +77,24 @@ absl::StatusOr<Descs> InferReshape(const NodeView& view) {
   return Descs{{view.input(0).type, shape}};
 }
 
-// --- Adding and removing dimensions of size 1 -------------------------------------------------------------------------
+// --- Adding and removing dimensions of size 1
+// -------------------------------------------------------------------------
 
 // From parameter 1 when the operator has one, else from the attribute "axes" (Unsqueeze) or "axis".
 absl::StatusOr<std::vector<int64_t>> AxesOf(const NodeView& view) {
   const std::string& type = view.node().type();
   if (type == "ExpandDims" || type == "UnsqueezeV3") return view.ConstantInts(1);
   if (type == "SqueezeV3") {
-    return view.has_input(1) ? view.ConstantInts(1) : absl::StatusOr<std::vector<int64_t>>(std::vector<int64_t>{});
+    return view.has_input(1) ? view.ConstantInts(1)
+                             : absl::StatusOr<std::vector<int64_t>>(std::vector<int64_t>{});
   }
   return view.Attr<std::vector<int64_t>>(type == "Unsqueeze" ? "axes" : "axis");
 }
 
 absl::StatusOr<Descs> InferUnsqueeze(const NodeView& view) {
   ASSIGN_OR_RETURN(std::vector<int64_t> requested, AxesOf(view));
-  ASSIGN_OR_RETURN(std::vector<int> axes, NormalizeAxes(requested, Rank(view) + static_cast<int>(requested.size())));
+  ASSIGN_OR_RETURN(std::vector<int> axes,
+                   NormalizeAxes(requested, Rank(view) + static_cast<int>(requested.size())));
   // Sorted, so that each insertion is at its final place.
   TensorDesc y = view.input(0);
   for (int axis : axes) y.shape.insert(y.shape.begin() + axis, 1);
@@ -118,7 +122,8 @@ absl::StatusOr<Descs> InferSqueeze(const NodeView& view) {
   return Descs{{x.type, ReducedShape(x.shape, axes, /*keep_dims=*/false)}};
 }
 
-// --- Flatten --------------------------------------------------------------------------------------------------------
+// --- Flatten
+// --------------------------------------------------------------------------------------------------------
 
 // To two dimensions: those before `axis`, and the rest.
 absl::StatusOr<Descs> InferFlatten(const NodeView& view) {
@@ -139,18 +144,22 @@ absl::StatusOr<Descs> InferFlattenV2(const NodeView& view) {
   const TensorDesc& x = view.input(0);
   if (x.shape.empty()) return Descs{{x.type, {1}}};
   ASSIGN_OR_RETURN_WITH(int begin, NormalizeAxis(view.Attr<int64_t>("axis"), Rank(view)), "attribute 'axis'");
-  ASSIGN_OR_RETURN_WITH(int end, NormalizeAxis(view.Attr<int64_t>("end_axis"), Rank(view)), "attribute 'end_axis'");
+  ASSIGN_OR_RETURN_WITH(int end, NormalizeAxis(view.Attr<int64_t>("end_axis"), Rank(view)),
+                        "attribute 'end_axis'");
   if (end < begin) {
-    return absl::InvalidArgumentError(absl::StrCat("attribute 'end_axis' (", end, ") is before 'axis' (", begin, ")"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("attribute 'end_axis' (", end, ") is before 'axis' (", begin, ")"));
   }
-  ASSIGN_OR_RETURN(int64_t middle, ProductOfDims(absl::MakeConstSpan(x.shape).subspan(begin, end - begin + 1)));
+  ASSIGN_OR_RETURN(int64_t middle,
+                   ProductOfDims(absl::MakeConstSpan(x.shape).subspan(begin, end - begin + 1)));
   Shape shape(x.shape.begin(), x.shape.begin() + begin);
   shape.push_back(middle);
   shape.insert(shape.end(), x.shape.begin() + end + 1, x.shape.end());
   return Descs{{x.type, shape}};
 }
 
-OpDef ReshapeLike(std::string type, std::vector<InputDef> inputs, std::vector<AttrDef> attrs, InferFunction infer) {
+OpDef ReshapeLike(std::string type, std::vector<InputDef> inputs, std::vector<AttrDef> attrs,
+                  InferFunction infer) {
   return {.type = std::move(type),
           .inputs = std::move(inputs),
           .outputs = {"y"},
@@ -178,7 +187,8 @@ void AddReshapeOps(OpRegistry& registry) {
   registry.Add(ReshapeLike("SqueezeV3", {Required("x"), OptionalParameter("axes")}, {}, InferSqueeze));
   registry.Add(ReshapeLike("Flatten", {Required("x")}, {DefaultAttr("axis", int64_t{1})}, InferFlatten));
   registry.Add(ReshapeLike("FlattenV2", {Required("x")},
-                           {DefaultAttr("axis", int64_t{1}), DefaultAttr("end_axis", int64_t{-1})}, InferFlattenV2));
+                           {DefaultAttr("axis", int64_t{1}), DefaultAttr("end_axis", int64_t{-1})},
+                           InferFlattenV2));
 }
 
 }  // namespace omserve

@@ -22,11 +22,11 @@ bool IsParameter(const NodeView& view, int input) {
          (input_def->kind == InputKind::kParameter || input_def->kind == InputKind::kOptionalParameter);
 }
 
-absl::Status CheckOperand(const ShardingRule& rule, const Shape& shape, const OperandFactors& dims, bool output,
-                          absl::string_view what) {
+absl::Status CheckOperand(const ShardingRule& rule, const Shape& shape, const OperandFactors& dims,
+                          bool output, absl::string_view what) {
   if (dims.size() != shape.size()) {
-    return absl::InternalError(absl::StrCat("sharding rule: ", what, " has ", shape.size(), " dimensions, the rule ",
-                                            dims.size()));
+    return absl::InternalError(
+        absl::StrCat("sharding rule: ", what, " has ", shape.size(), " dimensions, the rule ", dims.size()));
   }
   for (size_t d = 0; d < dims.size(); ++d) {
     if (dims[d].empty()) continue;
@@ -36,8 +36,8 @@ absl::Status CheckOperand(const ShardingRule& rule, const Shape& shape, const Op
         return absl::InternalError(absl::StrCat("sharding rule: ", what, " names factor ", factor));
       }
       if (output && rule.factors[factor].kind == FactorKind::kSum) {
-        return absl::InternalError(absl::StrCat("sharding rule: ", what, " holds the sum '",
-                                                rule.factors[factor].name, "'"));
+        return absl::InternalError(
+            absl::StrCat("sharding rule: ", what, " holds the sum '", rule.factors[factor].name, "'"));
       }
       product *= rule.factors[factor].size;
     }
@@ -139,8 +139,8 @@ absl::Status CheckRule(const NodeView& view, const ShardingRule& rule) {
     RETURN_IF_ERROR(CheckOperand(rule, shape, rule.inputs[i], /*output=*/false, absl::StrCat("input ", i)));
   }
   for (int i = 0; i < view.node().num_outputs(); ++i) {
-    RETURN_IF_ERROR(
-        CheckOperand(rule, view.output(i).shape, rule.outputs[i], /*output=*/true, absl::StrCat("output ", i)));
+    RETURN_IF_ERROR(CheckOperand(rule, view.output(i).shape, rule.outputs[i], /*output=*/true,
+                                 absl::StrCat("output ", i)));
   }
   for (const std::vector<int>& set : rule.linear) {
     for (int input : set) {
@@ -153,7 +153,9 @@ absl::Status CheckRule(const NodeView& view, const ShardingRule& rule) {
 }
 
 void AddLinear(const NodeView& view, const Linearity& linearity, RuleBuilder& rule) {
-  auto allowed = [&](DataType type) { return linearity.float_only ? IsFloatType(type) : IsNumericType(type); };
+  auto allowed = [&](DataType type) {
+    return linearity.float_only ? IsFloatType(type) : IsNumericType(type);
+  };
   for (const std::vector<int>& set : linearity.sets) {
     // Integers that are widened on the way (int8 products in int32) wrap differently before and after.
     const bool fits = std::all_of(set.begin(), set.end(), [&](int i) {
@@ -197,8 +199,8 @@ ShardingRule AxesWhole(const NodeView& view, const std::vector<int>& whole, cons
   return rule.Finish();
 }
 
-ShardingRule ReducedRule(const NodeView& view, const std::vector<int>& axes, bool keep_dims, FactorKind reduced,
-                         const Linearity& linearity) {
+ShardingRule ReducedRule(const NodeView& view, const std::vector<int>& axes, bool keep_dims,
+                         FactorKind reduced, const Linearity& linearity) {
   RuleBuilder rule(view);
   const Shape& shape = view.input_shape(0);
   int kept = 0;
@@ -215,10 +217,10 @@ ShardingRule ReducedRule(const NodeView& view, const std::vector<int>& axes, boo
   return rule.Finish();
 }
 
-// Both shapes are read from the major end, and common factors taken as long as there are any; what both have taken is
-// then the same leading part of the row-major index. Where the next dimensions have no common factor (2x3 against
-// 3x2), both sides are read on until their products meet again; that stretch is whole. A dimension in the middle of
-// which a stretch begins keeps its common factor as its major part.
+// Both shapes are read from the major end, and common factors taken as long as there are any; what both have
+// taken is then the same leading part of the row-major index. Where the next dimensions have no common factor
+// (2x3 against 3x2), both sides are read on until their products meet again; that stretch is whole. A
+// dimension in the middle of which a stretch begins keeps its common factor as its major part.
 RuleFunction ReshapeRule() {
   return [](const NodeView& view) -> absl::StatusOr<ShardingRule> {
     RuleBuilder rule(view);
@@ -235,7 +237,8 @@ RuleFunction ReshapeRule() {
     };
     auto take_whole = [&](Side& side, bool input) {
       const int64_t size = side.rest;
-      take(side, input, size, rule.Add(size, FactorKind::kWhole, absl::StrCat(input ? "in" : "out", side.dim)));
+      take(side, input, size,
+           rule.Add(size, FactorKind::kWhole, absl::StrCat(input ? "in" : "out", side.dim)));
     };
     while (!in.done() && !out.done()) {
       const bool zero = in.rest == 0 || out.rest == 0;

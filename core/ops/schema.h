@@ -13,7 +13,9 @@ inline InputDef Required(std::string name) { return {std::move(name), InputKind:
 inline InputDef Optional(std::string name) { return {std::move(name), InputKind::kOptional}; }
 inline InputDef Dynamic(std::string name) { return {std::move(name), InputKind::kDynamic}; }
 inline InputDef Parameter(std::string name) { return {std::move(name), InputKind::kParameter}; }
-inline InputDef OptionalParameter(std::string name) { return {std::move(name), InputKind::kOptionalParameter}; }
+inline InputDef OptionalParameter(std::string name) {
+  return {std::move(name), InputKind::kOptionalParameter};
+}
 
 template <typename T>
 AttrDef RequiredAttr(std::string name) {

@@ -1,4 +1,5 @@
-// Layout and repetition: transposes, broadcasts, tiles, blocks of space; and the shape of a tensor as a value.
+// Layout and repetition: transposes, broadcasts, tiles, blocks of space; and the shape of a tensor as a
+// value.
 #include <algorithm>
 #include <string>
 #include <utility>
@@ -25,7 +26,8 @@ absl::StatusOr<std::vector<int64_t>> ParameterOrAttr(const NodeView& view, const
   return view.Attr<std::vector<int64_t>>(attr);
 }
 
-// --- The shape as a value: known as soon as the shape is, hence without a rule ------------------------------------------
+// --- The shape as a value: known as soon as the shape is, hence without a rule
+// ------------------------------------------
 
 absl::StatusOr<Descs> InferShapeValue(const NodeView& view) {
   DataType type = DataType::kInt32;
@@ -39,7 +41,8 @@ absl::StatusOr<Descs> InferShapeValue(const NodeView& view) {
   return Descs{{type, view.node().is("Shape") ? Shape{Rank(view)} : Shape{}}};
 }
 
-// --- Transpose ------------------------------------------------------------------------------------------------------
+// --- Transpose
+// ------------------------------------------------------------------------------------------------------
 
 absl::StatusOr<std::vector<int>> Permutation(const NodeView& view) {
   ASSIGN_OR_RETURN(std::vector<int64_t> perm, ParameterOrAttr(view, "perm"));
@@ -54,8 +57,9 @@ absl::StatusOr<std::vector<int>> Permutation(const NodeView& view) {
     result.push_back(static_cast<int>(from));
   }
   if (!valid) {
-    return absl::InvalidArgumentError(absl::StrCat("perm is (", absl::StrJoin(perm, ","), "); it must be a permutation of the ",
-                                                   Rank(view), " dimensions of x"));
+    return absl::InvalidArgumentError(absl::StrCat("perm is (", absl::StrJoin(perm, ","),
+                                                   "); it must be a permutation of the ", Rank(view),
+                                                   " dimensions of x"));
   }
   return result;
 }
@@ -78,12 +82,14 @@ absl::StatusOr<ShardingRule> TransposeRule(const NodeView& view) {
   return rule.Finish();
 }
 
-// --- Expand, BroadcastTo --------------------------------------------------------------------------------------------
+// --- Expand, BroadcastTo
+// --------------------------------------------------------------------------------------------
 
 absl::StatusOr<Descs> InferBroadcast(const NodeView& view) {
   ASSIGN_OR_RETURN(std::vector<int64_t> target, view.ConstantInts(1));
   if (!IsStatic(target)) {
-    return absl::InvalidArgumentError(absl::StrCat("shape is (", absl::StrJoin(target, ","), "); it must not be negative"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("shape is (", absl::StrJoin(target, ","), "); it must not be negative"));
   }
   ASSIGN_OR_RETURN(Shape shape, BroadcastShapes(view.input_shape(0), target));
   // Expand may keep dimensions of x that are larger than asked for; BroadcastTo makes exactly the shape.
@@ -105,14 +111,15 @@ absl::StatusOr<ShardingRule> BroadcastRule(const NodeView& view) {
   return rule.Finish();
 }
 
-// --- Tile -----------------------------------------------------------------------------------------------------------
+// --- Tile
+// -----------------------------------------------------------------------------------------------------------
 
 absl::StatusOr<std::vector<int64_t>> Multiples(const NodeView& view) {
   ASSIGN_OR_RETURN(std::vector<int64_t> multiples, ParameterOrAttr(view, "multiples"));
   if (static_cast<int>(multiples.size()) != Rank(view) || !IsStatic(multiples)) {
-    return absl::InvalidArgumentError(absl::StrCat("multiples is (", absl::StrJoin(multiples, ","),
-                                                   "); it must have a number >= 0 for each dimension of x, which is ",
-                                                   ToString(view.input(0))));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "multiples is (", absl::StrJoin(multiples, ","),
+        "); it must have a number >= 0 for each dimension of x, which is ", ToString(view.input(0))));
   }
   return multiples;
 }
@@ -138,7 +145,8 @@ absl::StatusOr<ShardingRule> TileRule(const NodeView& view) {
   return rule.Finish();
 }
 
-// --- DepthToSpace, SpaceToDepth -------------------------------------------------------------------------------------
+// --- DepthToSpace, SpaceToDepth
+// -------------------------------------------------------------------------------------
 
 struct ImageAxes {
   int channels, height, width;
@@ -163,16 +171,19 @@ absl::StatusOr<Descs> InferBlocks(const NodeView& view) {
   ASSIGN_OR_RETURN(ImageAxes axes, AxesOfImage(view));
   const int64_t block = view.Attr<int64_t>("block_size");
   if (block < 1 || block > (int64_t{1} << 20)) {
-    return absl::InvalidArgumentError(absl::StrCat("attribute 'block_size' is ", block, "; it must be at least 1"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("attribute 'block_size' is ", block, "; it must be at least 1"));
   }
   TensorDesc y = view.input(0);
   Shape& shape = y.shape;
   if (view.node().is("DepthToSpace")) {
     const std::string mode = view.Attr<std::string>("mode");
     if (mode != "DCR" && mode != "CRD") {
-      return absl::InvalidArgumentError(absl::StrCat("attribute 'mode' is '", mode, "'; it must be DCR or CRD"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("attribute 'mode' is '", mode, "'; it must be DCR or CRD"));
     }
-    ASSIGN_OR_RETURN(shape[axes.channels], DivideDim(shape[axes.channels], block * block, "the number of channels"));
+    ASSIGN_OR_RETURN(shape[axes.channels],
+                     DivideDim(shape[axes.channels], block * block, "the number of channels"));
     ASSIGN_OR_RETURN(shape[axes.height], MultiplyDims(shape[axes.height], block));
     ASSIGN_OR_RETURN(shape[axes.width], MultiplyDims(shape[axes.width], block));
   } else {
@@ -202,7 +213,11 @@ void AddShapeOps(OpRegistry& registry) {
                   .infer = InferShapeValue,
                   .cost = NoCost()});
   }
-  registry.Add({.type = "Rank", .inputs = {Required("x")}, .outputs = {"y"}, .infer = InferShapeValue, .cost = NoCost()});
+  registry.Add({.type = "Rank",
+                .inputs = {Required("x")},
+                .outputs = {"y"},
+                .infer = InferShapeValue,
+                .cost = NoCost()});
   for (const char* type : {"Identity", "TensorMove", "Dropout"}) {
     OpDef def{.type = type,
               .inputs = {Required("x")},
@@ -212,8 +227,8 @@ void AddShapeOps(OpRegistry& registry) {
               .cost = type == std::string("TensorMove") ? MoveCost() : NoCost()};
     // At inference a dropout does nothing.
     if (def.type == "Dropout") {
-      def.attrs = {DefaultAttr("dropout_ratio", 0.5f), DefaultAttr("scale_train", true), DefaultAttr("alpha", 1.0f),
-                   DefaultAttr("beta", 0.0f)};
+      def.attrs = {DefaultAttr("dropout_ratio", 0.5f), DefaultAttr("scale_train", true),
+                   DefaultAttr("alpha", 1.0f), DefaultAttr("beta", 0.0f)};
     }
     registry.Add(std::move(def));
   }
@@ -260,13 +275,14 @@ void AddShapeOps(OpRegistry& registry) {
                 .infer = InferBlocks,
                 .rule = BlocksRule,
                 .cost = MoveCost()});
-  registry.Add({.type = "SpaceToDepth",
-                .inputs = {Required("x")},
-                .outputs = {"y"},
-                .attrs = {RequiredAttr<int64_t>("block_size"), DefaultAttr("data_format", std::string("NHWC"))},
-                .infer = InferBlocks,
-                .rule = BlocksRule,
-                .cost = MoveCost()});
+  registry.Add(
+      {.type = "SpaceToDepth",
+       .inputs = {Required("x")},
+       .outputs = {"y"},
+       .attrs = {RequiredAttr<int64_t>("block_size"), DefaultAttr("data_format", std::string("NHWC"))},
+       .infer = InferBlocks,
+       .rule = BlocksRule,
+       .cost = MoveCost()});
 }
 
 }  // namespace omserve

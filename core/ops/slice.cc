@@ -24,7 +24,9 @@ constexpr int64_t kMaxPieces = 65536;
 
 int RankOf(const NodeView& view, int input) { return static_cast<int>(view.input_shape(input).size()); }
 
-std::string List(const std::vector<int64_t>& values) { return absl::StrCat("(", absl::StrJoin(values, ","), ")"); }
+std::string List(const std::vector<int64_t>& values) {
+  return absl::StrCat("(", absl::StrJoin(values, ","), ")");
+}
 
 // Where a number comes from: a parameter, or an attribute of the ...D form.
 struct Source {
@@ -44,8 +46,8 @@ absl::StatusOr<int> AxisFrom(const NodeView& view, const Source& source, int ran
   return normal;
 }
 
-// A rule for data inputs [begin, end) and all outputs of one rank, in which every dimension but those in `whole` is
-// the same everywhere.
+// A rule for data inputs [begin, end) and all outputs of one rank, in which every dimension but those in
+// `whole` is the same everywhere.
 ShardingRule SameButRule(const NodeView& view, int begin, int end, const std::vector<int>& whole) {
   RuleBuilder rule(view);
   const Shape& shape = view.input_shape(begin);
@@ -61,7 +63,8 @@ ShardingRule SameButRule(const NodeView& view, int begin, int end, const std::ve
   return rule.Finish();
 }
 
-// --- Concat: [concat_dim,] x0, x1, … [, concat_dim] ---------------------------------------------------------------------
+// --- Concat: [concat_dim,] x0, x1, … [, concat_dim]
+// ---------------------------------------------------------------------
 
 struct ConcatInputs {
   int begin, end;
@@ -78,8 +81,8 @@ ConcatInputs InputsOfConcat(const NodeView& view) {
 absl::Status CheckCount(const NodeView& view, int count) {
   const int64_t declared = view.Attr<int64_t>("N");
   if (count >= 1 && declared == count) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("attribute 'N' is ", declared, " but there are ", count,
-                                                 " tensors"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("attribute 'N' is ", declared, " but there are ", count, " tensors"));
 }
 
 absl::StatusOr<Descs> InferConcat(const NodeView& view) {
@@ -94,7 +97,8 @@ absl::StatusOr<Descs> InferConcat(const NodeView& view) {
     RETURN_IF_ERROR(CheckRank(view, i, rank));
     for (int d = 0; d < rank; ++d) {
       if (d == axis) {
-        y.shape[d] = y.shape[d] == kUnknownDim || shape[d] == kUnknownDim ? kUnknownDim : y.shape[d] + shape[d];
+        y.shape[d] =
+            y.shape[d] == kUnknownDim || shape[d] == kUnknownDim ? kUnknownDim : y.shape[d] + shape[d];
       } else if (DimsAgree(y.shape[d], shape[d])) {
         y.shape[d] = KnownDim(y.shape[d], shape[d]);
       } else {
@@ -113,7 +117,8 @@ absl::StatusOr<ShardingRule> ConcatRule(const NodeView& view) {
   return SameButRule(view, inputs.begin, inputs.end, {axis});
 }
 
-// --- Pack: stacks along a new dimension. Unpack: the inverse ------------------------------------------------------------
+// --- Pack: stacks along a new dimension. Unpack: the inverse
+// ------------------------------------------------------------
 
 absl::StatusOr<Descs> InferPack(const NodeView& view) {
   RETURN_IF_ERROR(CheckCount(view, view.num_inputs()));
@@ -160,7 +165,8 @@ absl::StatusOr<ShardingRule> UnpackRule(const NodeView& view) {
   return ReducedRule(view, {axis}, /*keep_dims=*/false, FactorKind::kWhole, {{{0}}});
 }
 
-// --- Split ------------------------------------------------------------------------------------------------------------
+// --- Split
+// ------------------------------------------------------------------------------------------------------------
 
 struct SplitInputs {
   int x;
@@ -243,7 +249,8 @@ ShardingRule ChangedWhole(const NodeView& view, std::vector<int> touched) {
   return SameButRule(view, 0, 1, touched);
 }
 
-// --- Slice: x, offsets, size; -1 in size is "to the end" ------------------------------------------------------------------
+// --- Slice: x, offsets, size; -1 in size is "to the end"
+// ------------------------------------------------------------------
 
 absl::StatusOr<Descs> InferSlice(const NodeView& view) {
   TensorDesc y = view.input(0);
@@ -257,9 +264,9 @@ absl::StatusOr<Descs> InferSlice(const NodeView& view) {
   }
   for (size_t d = 0; d < rank; ++d) {
     const int64_t dim = y.shape[d];
-    const bool inside = offsets[d] >= 0 && sizes[d] >= -1 &&
-                        (dim == kUnknownDim ||
-                         (offsets[d] <= dim && (sizes[d] == -1 || sizes[d] <= dim - offsets[d])));
+    const bool inside =
+        offsets[d] >= 0 && sizes[d] >= -1 &&
+        (dim == kUnknownDim || (offsets[d] <= dim && (sizes[d] == -1 || sizes[d] <= dim - offsets[d])));
     if (!inside) {
       return absl::InvalidArgumentError(absl::StrCat("offsets ", List(offsets), " and size ", List(sizes),
                                                      " leave x, which is ", ToString(view.input(0))));
@@ -276,7 +283,8 @@ absl::StatusOr<Descs> InferSlice(const NodeView& view) {
 // A dimension is untouched exactly when its size stays, because a box cannot move without shrinking.
 absl::StatusOr<ShardingRule> SliceRule(const NodeView& view) { return ChangedWhole(view, {}); }
 
-// --- StridedSliceV2: x, begin, end, axes?, strides? (the Slice of ONNX) -----------------------------------------------------
+// --- StridedSliceV2: x, begin, end, axes?, strides? (the Slice of ONNX)
+// -----------------------------------------------------
 
 struct StridedDim {
   int axis;
@@ -302,8 +310,9 @@ absl::StatusOr<std::vector<StridedDim>> StridedDims(const NodeView& view) {
     ASSIGN_OR_RETURN(strides, view.ConstantInts(4));
   }
   if (end.size() != begin.size() || axes.size() != begin.size() || strides.size() != begin.size()) {
-    return absl::InvalidArgumentError(absl::StrCat("begin ", List(begin), ", end ", List(end), ", axes ", List(axes),
-                                                   " and strides ", List(strides), " must have the same length"));
+    return absl::InvalidArgumentError(absl::StrCat("begin ", List(begin), ", end ", List(end), ", axes ",
+                                                   List(axes), " and strides ", List(strides),
+                                                   " must have the same length"));
   }
   RETURN_IF_ERROR_WITH(NormalizeAxes(axes, RankOf(view, 0)).status(), "axes");
   std::vector<StridedDim> dims;
@@ -315,8 +324,8 @@ absl::StatusOr<std::vector<StridedDim>> StridedDims(const NodeView& view) {
   return dims;
 }
 
-// Number of elements that a slice takes of a known dimension: negative positions count from the end, and both ends
-// are clamped, for a backward slice to [-1, size - 1].
+// Number of elements that a slice takes of a known dimension: negative positions count from the end, and both
+// ends are clamped, for a backward slice to [-1, size - 1].
 int64_t StridedCount(const StridedDim& slice, int64_t size) {
   const bool forward = slice.stride > 0;
   auto place = [&](int64_t position) {
@@ -352,7 +361,8 @@ absl::StatusOr<ShardingRule> StridedSliceRule(const NodeView& view) {
   return ChangedWhole(view, touched);
 }
 
-// --- Pad --------------------------------------------------------------------------------------------------------------
+// --- Pad
+// --------------------------------------------------------------------------------------------------------------
 
 // Elements added before and after each dimension; negative ones remove.
 absl::StatusOr<std::vector<std::pair<int64_t, int64_t>>> Paddings(const NodeView& view) {
@@ -366,8 +376,8 @@ absl::StatusOr<std::vector<std::pair<int64_t, int64_t>>> Paddings(const NodeView
     ASSIGN_OR_RETURN(flat, view.ConstantInts(1));
   }
   if (flat.size() != 2 * rank) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("paddings is ", List(flat), "; it must have two numbers for each of ", rank, " dimensions"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "paddings is ", List(flat), "; it must have two numbers for each of ", rank, " dimensions"));
   }
   // PadV3 may hold ONNX's order: all begins, then all ends.
   const bool pairs = !view.node().is("PadV3") || view.Attr<bool>("paddings_contiguous");
@@ -403,15 +413,15 @@ absl::StatusOr<Descs> InferPad(const NodeView& view) {
     constexpr int64_t kLimit = int64_t{1} << 60;
     const bool sane = before > -kLimit && before < kLimit && after > -kLimit && after < kLimit;
     if (!sane || dim + before + after < 0) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("paddings ", before, " and ", after, " do not fit dimension ", d, " of x, which is ", dim));
+      return absl::InvalidArgumentError(absl::StrCat("paddings ", before, " and ", after,
+                                                     " do not fit dimension ", d, " of x, which is ", dim));
     }
     // A mirror has to be as long as what it shows; reflection leaves out the border itself.
     const int64_t longest = std::max(before, after);
     const int64_t available = mode == "reflect" ? dim - 1 : dim;
     if ((mode == "reflect" || mode == "symmetric") && longest > 0 && longest > available) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("padding ", longest, " of mode ", mode, " is more than dimension ", d, " (", dim, ") can mirror"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "padding ", longest, " of mode ", mode, " is more than dimension ", d, " (", dim, ") can mirror"));
     }
     if (mode == "edge" && longest > 0 && dim == 0) {
       return absl::InvalidArgumentError(absl::StrCat("dimension ", d, " is empty and has no edge to repeat"));
@@ -504,7 +514,8 @@ void AddSliceOps(OpRegistry& registry) {
                 .rule = SliceRule,
                 .emit = [](EmitContext& context) { return EmitWithLocalShape(context, 2); },
                 .cost = MoveCost()});
-  // Dimensions that are not touched end at or after their size, which is also after their local size: a copy is right.
+  // Dimensions that are not touched end at or after their size, which is also after their local size: a copy
+  // is right.
   registry.Add({.type = "StridedSliceV2",
                 .inputs = {Required("x"), Parameter("begin"), Parameter("end"), OptionalParameter("axes"),
                            OptionalParameter("strides")},
@@ -516,11 +527,14 @@ void AddSliceOps(OpRegistry& registry) {
                 .rule = StridedSliceRule,
                 .cost = MoveCost()});
   registry.Add(PadDef("Pad", {Required("x"), Parameter("paddings")}, {}));
-  registry.Add(PadDef("PadD", {Required("x")}, {RequiredAttr<std::vector<std::vector<int64_t>>>("paddings")}));
+  registry.Add(
+      PadDef("PadD", {Required("x")}, {RequiredAttr<std::vector<std::vector<int64_t>>>("paddings")}));
   registry.Add(PadDef("PadV2", {Required("x"), Parameter("paddings"), Required("constant_values")}, {}));
-  registry.Add(PadDef("PadV3", {Required("x"), Parameter("paddings"), Optional("constant_values")},
-                      {DefaultAttr("mode", std::string("constant")), DefaultAttr("paddings_contiguous", true)}));
-  registry.Add(PadDef("MirrorPad", {Required("x"), Parameter("paddings")}, {RequiredAttr<std::string>("mode")}));
+  registry.Add(
+      PadDef("PadV3", {Required("x"), Parameter("paddings"), Optional("constant_values")},
+             {DefaultAttr("mode", std::string("constant")), DefaultAttr("paddings_contiguous", true)}));
+  registry.Add(
+      PadDef("MirrorPad", {Required("x"), Parameter("paddings")}, {RequiredAttr<std::string>("mode")}));
 }
 
 }  // namespace omserve

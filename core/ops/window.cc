@@ -32,7 +32,8 @@ absl::StatusOr<std::vector<int64_t>> SpatialAttr(const NodeView& view, const std
     return AttrError(name, values, absl::StrCat("have ", spatial + 2, " numbers"));
   }
   for (int64_t value : values) {
-    if (value < 1 || value > kMaxWindow) return AttrError(name, values, absl::StrCat("hold numbers in [1, ", kMaxWindow, "]"));
+    if (value < 1 || value > kMaxWindow)
+      return AttrError(name, values, absl::StrCat("hold numbers in [1, ", kMaxWindow, "]"));
   }
   if (values[0] != 1 || values[1] != 1) {
     return absl::UnimplementedError(
@@ -50,7 +51,8 @@ absl::Status ReadPads(const NodeView& view, const std::string& name, std::vector
     windows[d].pad_begin = pads[2 * d];
     windows[d].pad_end = pads[2 * d + 1];
     for (int64_t pad : {pads[2 * d], pads[2 * d + 1]}) {
-      if (pad < 0 || pad > kMaxWindow) return AttrError(name, pads, absl::StrCat("hold numbers in [0, ", kMaxWindow, "]"));
+      if (pad < 0 || pad > kMaxWindow)
+        return AttrError(name, pads, absl::StrCat("hold numbers in [0, ", kMaxWindow, "]"));
     }
   }
   return absl::OkStatus();
@@ -62,12 +64,13 @@ absl::StatusOr<int64_t> WindowPositions(const Window& window, int64_t size, bool
   if (padded < window.reach()) {
     // An image without rows has no positions; a kernel that is too large for an image is a mistake.
     if (size == 0) return 0;
-    return absl::InvalidArgumentError(absl::StrCat("a window of ", window.reach(), " does not fit a dimension of ",
-                                                   size, " padded to ", padded));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "a window of ", window.reach(), " does not fit a dimension of ", size, " padded to ", padded));
   }
   const int64_t room = padded - window.reach();
   int64_t positions = room / window.stride + 1;
-  if (ceil_mode && room % window.stride != 0 && positions * window.stride < size + window.pad_begin) ++positions;
+  if (ceil_mode && room % window.stride != 0 && positions * window.stride < size + window.pad_begin)
+    ++positions;
   return positions;
 }
 

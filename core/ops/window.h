@@ -1,5 +1,6 @@
-// Windows that slide over the spatial dimensions of an image: what convolutions and pools have in common. Images are
-// NCHW (or NCDHW); strides and dilations have an entry for each of those dimensions, pads a pair for each spatial one.
+// Windows that slide over the spatial dimensions of an image: what convolutions and pools have in common.
+// Images are NCHW (or NCDHW); strides and dilations have an entry for each of those dimensions, pads a pair
+// for each spatial one.
 #ifndef OMSERVE_CORE_OPS_WINDOW_H_
 #define OMSERVE_CORE_OPS_WINDOW_H_
 
@@ -34,8 +35,9 @@ absl::StatusOr<std::vector<int64_t>> SpatialAttr(const NodeView& view, const std
 // Reads pads: a pair for each spatial dimension.
 absl::Status ReadPads(const NodeView& view, const std::string& name, std::vector<Window>& windows);
 
-// Positions of the window on a dimension of `size` (which may be unknown). INVALID_ARGUMENT when it does not fit once.
-// With `ceil_mode`, a last position may hang over the end, unless it would begin in the padding there.
+// Positions of the window on a dimension of `size` (which may be unknown). INVALID_ARGUMENT when it does not
+// fit once. With `ceil_mode`, a last position may hang over the end, unless it would begin in the padding
+// there.
 absl::StatusOr<int64_t> WindowPositions(const Window& window, int64_t size, bool ceil_mode);
 
 }  // namespace omserve
