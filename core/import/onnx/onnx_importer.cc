@@ -245,8 +245,8 @@ absl::StatusOr<Graph> ImportOnnx(Buffer model, const std::string& folder, OnnxIm
 absl::StatusOr<Graph> ImportOnnx(const std::string& path, OnnxImportStats* stats) {
   ASSIGN_OR_RETURN(std::shared_ptr<const MappedFile> file, MappedFile::Open(path));
   const size_t size = file->size();
-  std::string folder = std::filesystem::path(path).parent_path().string();
-  if (folder.empty()) folder = ".";
+  const std::filesystem::path parent = std::filesystem::path(path).parent_path();
+  const std::string folder = parent.empty() ? std::string(".") : parent.string();
   absl::StatusOr<Graph> graph = ImportOnnx(Buffer::OfFile(std::move(file), 0, size), folder, stats);
   if (!graph.ok()) return Annotate(graph.status(), path);
   return graph;
