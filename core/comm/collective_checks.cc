@@ -202,8 +202,9 @@ absl::Status CheckSameBits(CollectiveBackend& backend, const std::string& group,
   return absl::OkStatus();
 }
 
-absl::Status CheckGroup(CollectiveBackend& backend, const std::string& group, const WaitLimit& limit) {
-  for (const DataType type : AllTypes()) {
+absl::Status CheckGroup(CollectiveBackend& backend, const std::string& group,
+                        const std::vector<DataType>& types, const WaitLimit& limit) {
+  for (const DataType type : types) {
     for (const size_t count : {17, 20011}) {
       RETURN_IF_ERROR(CheckCollectives(backend, group, count, type, limit));
     }
@@ -272,14 +273,17 @@ std::vector<int> RanksOf(const CommWorld& world, int process) {
 }
 
 absl::Status CheckAllGroups(CommunicatorHub& hub, const CommWorld& world, const std::vector<int>& ranks,
-                            const WaitLimit& limit) {
+                            const std::vector<DataType>& types, const WaitLimit& limit) {
   std::vector<absl::Status> statuses(ranks.size());
   std::vector<std::thread> threads;
   for (size_t i = 0; i < ranks.size(); ++i) {
     threads.emplace_back([&, i] {
       for (const CommGroup& group : world.groups) {
         if (std::count(group.ranks.begin(), group.ranks.end(), ranks[i]) == 0) continue;
-        statuses[i] = Annotate(CheckGroup(*hub.backend(ranks[i]), group.name, limit), group.name);
+        const bool first = &group == &world.groups[0];
+        statuses[i] = Annotate(
+            CheckGroup(*hub.backend(ranks[i]), group.name, first ? types : std::vector<DataType>{}, limit),
+            group.name);
         if (!statuses[i].ok()) return;
       }
     });

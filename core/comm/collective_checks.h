@@ -15,6 +15,8 @@ namespace omserve {
 
 // Every type the collectives move.
 std::vector<DataType> AllTypes();
+// Those that stand for all where the arithmetic was tested already: of several sizes, reducible and not.
+inline const std::vector<DataType> kProcessTypes = {DataType::kBfloat16, DataType::kInt8, DataType::kBool};
 
 // Calls every collective of `group` with `count` elements of `type`, in place and not, and compares the
 // results with what the definition says. All members call it at the same time. INTERNAL says what was wrong
@@ -26,16 +28,19 @@ absl::Status CheckCollectives(CollectiveBackend& backend, const std::string& gro
 absl::Status CheckSameBits(CollectiveBackend& backend, const std::string& group, size_t count,
                            const WaitLimit& limit);
 
-// Both of the above for sizes around every limit between algorithms, and messages between all pairs.
-absl::Status CheckGroup(CollectiveBackend& backend, const std::string& group, const WaitLimit& limit);
+// Both of the above for `types`, and for float at sizes around every limit between algorithms, and messages
+// between all pairs.
+absl::Status CheckGroup(CollectiveBackend& backend, const std::string& group,
+                        const std::vector<DataType>& types, const WaitLimit& limit);
 
 // A world written as text: "0,0,1 all:0,1,2 pair:2,0" places ranks 0 and 1 in process 0, rank 2 in process 1.
 CommWorld ParseWorld(const std::string& text);
 std::vector<int> RanksOf(const CommWorld& world, int process);
 
-// Runs CheckGroup on all groups of all `ranks`, each rank in a thread; the first error.
+// Runs CheckGroup on all groups of all `ranks`, each rank in a thread, and on the first group for `types`;
+// the first error.
 absl::Status CheckAllGroups(CommunicatorHub& hub, const CommWorld& world, const std::vector<int>& ranks,
-                            const WaitLimit& limit);
+                            const std::vector<DataType>& types, const WaitLimit& limit);
 
 }  // namespace omserve
 

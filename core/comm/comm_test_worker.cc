@@ -75,7 +75,7 @@ int Main(const CommWorld& world, int process, const std::string& mode) {
   absl::Status status = (*hub)->Connect(addresses, limit);
   if (status.ok()) {
     Say("CONNECTED");
-    if (mode == "check") status = CheckAllGroups(**hub, world, ranks, limit);
+    if (mode == "check") status = CheckAllGroups(**hub, world, ranks, kProcessTypes, limit);
     if (mode == "loop") status = Loop(**hub, ranks, 1000, limit);
     if (mode == "loop_large") status = Loop(**hub, ranks, 4 << 20, limit);
   }

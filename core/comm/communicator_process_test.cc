@@ -202,7 +202,7 @@ TEST_P(ProcessTest, EveryCollective) {
   World world(GetParam().world, GetParam().processes, "check");
   world.Connect();
   const absl::Status status =
-      CheckAllGroups(world.hub(), world.world(), RanksOf(world.world(), 0), world.Limit());
+      CheckAllGroups(world.hub(), world.world(), RanksOf(world.world(), 0), kProcessTypes, world.Limit());
   EXPECT_TRUE(status.ok()) << status;
   for (int process = 1; process < GetParam().processes; ++process) {
     EXPECT_EQ(world.worker(process).Hear(), "RESULT 0 ");

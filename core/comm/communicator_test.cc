@@ -54,8 +54,8 @@ TEST_P(GroupSizeTest, EveryCollective) {
   world.groups.push_back({"all", {}});
   for (int rank = GetParam() - 1; rank >= 0; --rank) world.groups[0].ranks.push_back(rank);
   const auto hub = MakeHub(world);
-  const absl::Status status =
-      CheckAllGroups(*hub, world, RanksOf(world, 0), WaitLimit{absl::Now() + kPatience, nullptr, nullptr});
+  const absl::Status status = CheckAllGroups(*hub, world, RanksOf(world, 0), AllTypes(),
+                                             WaitLimit{absl::Now() + kPatience, nullptr, nullptr});
   EXPECT_TRUE(status.ok()) << status;
   EXPECT_EQ(hub->network_bytes(), 0);
   EXPECT_EQ(hub->local_bytes() > 0, GetParam() > 1);

@@ -33,28 +33,28 @@ constexpr MessageTag kFarewellTag{true, MessageTag::kNoGroup, 1};
 // wrong.
 thread_local std::string last_ucx_message;
 
+bool IsSet(const char* variable) { return std::getenv(variable) != nullptr; }
+
+// UCX would write to standard output, where programs here print results.
 ucs_log_func_rc_t OnUcxMessage(const char* file, unsigned line, const char* function, ucs_log_level_t level,
                                const ucs_log_component_config_t* component, const char* format,
                                va_list arguments) {
   if (level > ucs_global_opts.log_component.log_level) return UCS_LOG_FUNC_RC_STOP;
-  if (level <= UCS_LOG_LEVEL_ERROR) {
-    char text[512];
-    va_list copy;
-    va_copy(copy, arguments);
-    std::vsnprintf(text, sizeof(text), format, copy);
-    va_end(copy);
-    last_ucx_message = text;
-  }
-  return UCS_LOG_FUNC_RC_CONTINUE;
+  char text[512];
+  va_list copy;
+  va_copy(copy, arguments);
+  std::vsnprintf(text, sizeof(text), format, copy);
+  va_end(copy);
+  if (level <= UCS_LOG_LEVEL_ERROR) last_ucx_message = text;
+  // The user who names a file gets UCX's own form.
+  static const bool has_file = IsSet("UCX_LOG_FILE");
+  if (has_file) return UCS_LOG_FUNC_RC_CONTINUE;
+  std::fprintf(stderr, "UCX %s: %s\n", ucs_log_level_names[level], text);
+  return UCS_LOG_FUNC_RC_STOP;
 }
 
-bool IsSet(const char* variable) { return std::getenv(variable) != nullptr; }
-
-// UCX takes some liberties with the process that loads it; they are taken back unless the user asked for
-// them.
+// UCX takes some liberties with the process that loads it; they are taken back unless the user asked for them.
 void TameUcx() {
-  // It logs to standard output, where programs here print results.
-  if (!IsSet("UCX_LOG_FILE")) ucs_global_opts_set_value("LOG_FILE", "stderr");
   if (!IsSet("UCX_LOG_LEVEL")) ucs_global_opts_set_value("LOG_LEVEL", "error");
   if (!IsSet("UCX_WARN_UNUSED_ENV_VARS")) ucs_global_opts_set_value("WARN_UNUSED_ENV_VARS", "n");
   ucs_log_push_handler(&OnUcxMessage);
@@ -66,11 +66,9 @@ void TameUcx() {
   }
 }
 
-std::string Text(ucs_status_t status) { return ucs_status_string(status); }
-
 absl::Status FromUcx(absl::string_view what, ucs_status_t status) {
   std::string detail = std::exchange(last_ucx_message, {});
-  return absl::UnavailableError(absl::StrCat(what, ": UCX: ", Text(status), detail.empty() ? "" : " (",
+  return absl::UnavailableError(absl::StrCat(what, ": UCX: ", ucs_status_string(status), detail.empty() ? "" : " (",
                                              detail, detail.empty() ? "" : ")"));
 }
 
