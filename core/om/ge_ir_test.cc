@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "absl/strings/str_cat.h"
 #include "core/om/om_testing.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -91,8 +92,8 @@ TEST(GeIrTest, EveryTypeAndOddShapes) {
       for (size_t b = 0; b < value.byte_size(); ++b) bytes[b] = static_cast<std::byte>(++i);
       Node* constant = graph.AddConst("c", value);
       Node* data = graph.AddData("d", {type, shape});
-      graph.AddOutput("o" + std::to_string(i) + data->name(), data->out());
-      graph.AddOutput("c" + std::to_string(i) + constant->name(), constant->out());
+      graph.AddOutput(absl::StrCat("o", i, data->name()), data->out());
+      graph.AddOutput(absl::StrCat("c", i, constant->name()), constant->out());
     }
   }
   // Constants come after the inputs in a file, so the ids differ from those of this graph: read twice.

@@ -154,9 +154,7 @@ TEST(OmFileTest, ForgedFramesAreChecked) {
                 "leaves the output"},
            Case{"omserve.slice", "omserve.slyce", absl::StatusCode::kFailedPrecondition,
                 "no entry 'omserve.slice'"},
-           Case{"{\"sha256\":\"", "{\"sha256\":\"Z", absl::StatusCode::kInvalidArgument, ""},
        }) {
-    if (std::string(c.message).empty()) continue;
     testing::TemporaryFolder folder;
     ASSERT_TRUE(WriteOm(testing::ColumnCut(2), folder / "m.om").ok());
     Forge(folder / "m.om", c.from, c.to);
@@ -270,7 +268,9 @@ TEST(OmFileTest, ProgressEndsAtTheTotal) {
   const uint64_t total = std::filesystem::file_size(folder / "m.om");
   for (size_t i = 0; i < seen.size(); ++i) {
     EXPECT_EQ(seen[i].second, total);
-    if (i > 0) EXPECT_GT(seen[i].first, seen[i - 1].first);
+    if (i > 0) {
+      EXPECT_GT(seen[i].first, seen[i - 1].first);
+    }
   }
   EXPECT_EQ(seen.back().first, total);
 }

@@ -8,11 +8,13 @@
 #include "ge/ge_ir.pb.h"
 #include "ge/task.pb.h"
 #include "gmock/gmock.h"
+#include "google/protobuf/util/message_differencer.h"
 #include "gtest/gtest.h"
 
 namespace omserve {
 namespace {
 
+using ::google::protobuf::util::MessageDifferencer;
 using ::testing::ElementsAre;
 
 template <typename T>
@@ -225,7 +227,7 @@ TEST_F(OmLayoutTest, SliceGraph) {
   for (const auto& op : graph.op()) {
     for (int i = 0; i < op.input_size(); ++i) {
       const std::string source = op.input(i).substr(0, op.input(i).rfind(':'));
-      EXPECT_EQ(op.input_desc(i).SerializeAsString(), ops.at(source)->output_desc(0).SerializeAsString());
+      EXPECT_TRUE(MessageDifferencer::Equals(op.input_desc(i), ops.at(source)->output_desc(0)));
     }
   }
   const ge::proto::TensorDescriptor& desc = ops.at("fc")->output_desc(0);

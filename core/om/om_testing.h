@@ -72,7 +72,13 @@ inline SlicedModel ColumnCut(int ranks, int64_t rows = 4, int64_t columns = 8) {
 
 // Everything of a graph that an OM keeps, as text: the dump, the order of nodes, and all bytes of the
 // constants.
-inline std::string Fingerprint(const Graph& graph) {
+inline std::string Fingerprint(const Graph& original) {
+  Graph graph = original.Clone();
+  for (int32_t id : graph.NodeIds()) {
+    // A box becomes a tensor of its own.
+    Node* node = graph.node(id);
+    if (node->constant() != nullptr) node->SetConstant(TensorSlice(node->constant()->Materialize()));
+  }
   std::string text = Dump(graph);
   for (int32_t id : graph.NodeIds()) {
     const Node& node = *graph.node(id);
