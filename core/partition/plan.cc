@@ -173,9 +173,7 @@ absl::StatusOr<Plan> MakePlan(const Graph& graph, const Cluster& cluster, const 
         any_weight_cut |= WeightParts(graph, node, plan.mesh, strategies[0]) > 1;
       }
     }
-    if (!after_weights[id]) {
-      // Masks and position tables are small and read in every layer. Held whole they cost next to nothing (taking a
-      // part is local), and the network stays free of variables that touch everything.
+    if (options.whole_before_weights && !after_weights[id]) {
       strategies.erase(std::remove_if(strategies.begin(), strategies.end(), [](const Strategy& s) { return !IsWhole(s); }),
                        strategies.end());
     }

@@ -31,6 +31,10 @@ struct PlanOptions {
   std::vector<int> devices;
   // Weights must be cut over all devices wherever an operator allows it: what asking for tensor parallelism means.
   bool cut_weights = true;
+  // Operators that no weights lie behind (masks, position tables) run whole on every device. They are small, are read
+  // in every layer, and taking a part of a whole value is local; so this costs next to nothing and keeps variables
+  // that touch everything out of the network.
+  bool whole_before_weights = true;
   StrategySpace space;
 };
 

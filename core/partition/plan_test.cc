@@ -171,7 +171,9 @@ TEST(PlanTest, NoRandomPlanIsCheaper) {
     const Graph graph = RandomGraph(rng, 5);
     const int devices = seed % 2 ? 2 : 4;
     const Cluster cluster = Cluster::Local(devices);
-    auto best = MakePlan(graph, cluster, On(devices, /*cut_weights=*/false));
+    PlanOptions options = On(devices, /*cut_weights=*/false);
+    options.whole_before_weights = false;
+    auto best = MakePlan(graph, cluster, options);
     ASSERT_TRUE(best.ok()) << best.status();
     Resharder resharder(best->mesh, cluster);
     EXPECT_NEAR(PriceOf(graph, *best, resharder), best->seconds, 1e-9) << Dump(graph);

@@ -14,7 +14,7 @@ namespace {
 
 int NumCases() {
   const char* cases = std::getenv("OMSERVE_SPMD_CASES");
-  return cases == nullptr ? 2400 : std::atoi(cases);
+  return cases == nullptr ? 3000 : std::atoi(cases);
 }
 
 TEST(SpmdEquivalenceTest, RandomPlansOfRandomGraphsEqualOneDeviceInEveryBit) {
@@ -26,7 +26,7 @@ TEST(SpmdEquivalenceTest, RandomPlansOfRandomGraphsEqualOneDeviceInEveryBit) {
     std::mt19937 rng(static_cast<uint32_t>(i));
     const int devices = kDevices[i % std::size(kDevices)];
     SCOPED_TRACE("case " + std::to_string(i) + " on " + std::to_string(devices) + " devices");
-    const Graph graph = RandomGraph(rng, 3 + i % 12);
+    const Graph graph = RandomGraph(rng, 4 + i % 24);
     ASSERT_TRUE(Verify(graph).ok()) << Verify(graph);
     const Cluster cluster = Cluster::Local(devices);
     absl::StatusOr<Plan> plan = RandomPlan(graph, cluster, devices, rng);

@@ -97,6 +97,7 @@ class Generator {
     const Value x = Any();
     const Shape shape = ShapeOf(x);
     const int rank = static_cast<int>(shape.size());
+    if (rank == 0) return;  // scalars end here; other values go on
     switch (Uniform(0, 17)) {
       case 0:
       case 1: {  // product with a constant matrix
