@@ -1,5 +1,6 @@
 #include "client/cli/compare.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -51,7 +52,11 @@ template <typename T>
 Distance DistanceOf(T expected, T actual, const Tolerances& tolerances) {
   if constexpr (std::is_integral_v<T>) {
     if (expected == actual) return {};
-    return {std::abs(ToDouble(actual) - ToDouble(expected)), kInfinity};
+    // Subtracted as integers: large neighbours are the same double.
+    using Unsigned = std::make_unsigned_t<T>;
+    const auto low = static_cast<Unsigned>(std::min(expected, actual));
+    const auto high = static_cast<Unsigned>(std::max(expected, actual));
+    return {ToDouble(static_cast<Unsigned>(high - low)), kInfinity};
   } else {
     const double e = ToDouble(expected);
     const double a = ToDouble(actual);

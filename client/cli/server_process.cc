@@ -5,8 +5,8 @@
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -46,6 +46,9 @@ class Descriptor {
  private:
   const int fd_;
 };
+
+// glibc 2.36 declares its own without C linkage for C++, so it cannot be linked.
+int PidFd(pid_t pid) { return static_cast<int>(syscall(SYS_pidfd_open, pid, 0)); }
 
 std::string TailOf(const std::string& path) {
   std::string text = ReadFile(path).value_or("");
@@ -115,7 +118,7 @@ absl::StatusOr<std::unique_ptr<ServerProcess>> ServerProcess::Start(const std::s
   const pid_t pid = fork();
   if (pid < 0) return absl::ErrnoToStatus(errno, "cannot start a process");
   if (pid == 0) BecomeServer(binary.c_str(), argv.data(), log.get(), parent);
-  std::unique_ptr<ServerProcess> server(new ServerProcess(std::move(folder), pid, pidfd_open(pid, 0)));
+  std::unique_ptr<ServerProcess> server(new ServerProcess(std::move(folder), pid, PidFd(pid)));
   RETURN_IF_ERROR(server->WaitForAddress(timeout, stop));
   return server;
 }

@@ -1,5 +1,8 @@
 #include "client/cpp/run_request.h"
 
+#include <cstring>
+#include <memory>
+
 #include "gtest/gtest.h"
 #include "grpcpp/impl/codegen/proto_utils.h"
 #include "omserve/v1/run.pb.h"
