@@ -32,14 +32,15 @@ class ServerProcessTest : public testing::Test {
 };
 
 TEST_F(ServerProcessTest, GivesTheAddressAndEndsTheServer) {
-  const std::string script = Script(absl::StrCat("trap 'echo ended > ", folder_->File("trace"),
+  const std::string script = Script(absl::StrCat("trap 'kill $sleeper; echo ended > ", folder_->File("trace"),
                                                  "; exit 0' TERM\n"
                                                  "echo $1 $2 > ",
                                                  folder_->File("arguments"),
                                                  "\n"
+                                                 "sleep 1000 & sleeper=$!\n"
                                                  "for last; do :; done\n"
                                                  "echo 127.0.0.1:4242 > $last.new; mv $last.new $last\n"
-                                                 "while :; do sleep 1000 & wait $!; done"));
+                                                 "wait"));
   pid_t pid = 0;
   {
     const auto server = ServerProcess::Start(script, {"standalone", "--devices"}, absl::Seconds(60), {});
