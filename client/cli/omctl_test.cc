@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <sstream>
 #include <thread>
 #include <vector>
@@ -13,9 +14,12 @@
 #include "client/cli/npy.h"
 #include "client/cli/scratch_folder.h"
 #include "client/cpp/fake_service.h"
+#include "core/base/sha256.h"
+#include "core/om/om_file.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
+#include "protos/onnx/onnx.pb.h"
 
 namespace omserve::cli {
 namespace {
@@ -249,6 +253,187 @@ TEST_F(OmctlTest, BuildLocatesErrorsOfTheClusterFile) {
                                      "--cluster-config", folder_->File("c.json")});
   EXPECT_EQ(outcome.exit_code, 1);
   EXPECT_THAT(outcome.err, AllOf(HasSubstr("c.json"), HasSubstr("cluster")));
+}
+
+// ---- With an OM: y = x + w in two slices, whatever the model says.
+
+class OmctlModelTest : public OmctlTest {
+ protected:
+  void SetUp() override {
+    OmctlTest::SetUp();
+    SlicedModel model;
+    model.info = {.name = "adder",
+                  .inputs = {{"x", {DataType::kFloat, {2}}}},
+                  .outputs = {{"y", {DataType::kFloat, {2}}}},
+                  .groups = {{"tp", {0, 1}}},
+                  .build = {{"plan", "cut x in two"}}};
+    for (int rank = 0; rank < 2; ++rank) {
+      Graph graph(absl::StrCat("adder_rank", rank));
+      Node* x = graph.AddData("x", {DataType::kFloat, {2}});
+      Node* w = graph.AddConst("w", Tensor::Of<float>({2}, {1, 2}));
+      Node* y = graph.AddNode("Add", "y", {x->out(), w->out()});
+      y->SetOutput(0, {DataType::kFloat, {2}});
+      graph.AddOutput("y", y->out());
+      model.graphs.push_back(std::move(graph));
+      model.info.slices.push_back({.name = absl::StrCat("adder_rank", rank),
+                                   .devices = {LogicalDeviceId{.item = rank}},
+                                   .inputs = {0},
+                                   .outputs = {{.output = 0, .begin = {0}, .extent = {2}}},
+                                   .weight_bytes = 8});
+    }
+    ASSERT_TRUE(WriteOm(model, Om()).ok());
+
+    fake_.on_build = [this](const v1::BuildOptions& options, const client::ReceivedFiles&,
+                            const std::function<void(const v1::BuildResponse&)>& send) {
+      builds_.push_back(options);
+      const std::string om = Content(Om());
+      v1::BuildResponse response;
+      response.mutable_result()->set_model_name("adder");
+      send(response);
+      response.mutable_file()->set_name("adder.om");
+      response.mutable_file()->set_size(om.size());
+      response.mutable_file()->set_sha256(Sha256::Of(om));
+      send(response);
+      response.set_chunk(om);
+      send(response);
+      return grpc::Status::OK;
+    };
+    fake_.on_load_options = [](const v1::LoadOptions&) { return v1::NeedFiles(); };
+    fake_.on_load = [](const client::ReceivedFiles&, const std::function<void(const v1::LoadResponse&)>& send) {
+      v1::LoadResponse response;
+      response.mutable_result()->mutable_model()->set_state(v1::MODEL_STATE_READY);
+      send(response);
+      return grpc::Status::OK;
+    };
+    fake_.on_unload = [this](const v1::UnloadRequest&) {
+      ++unloads_;
+      return grpc::Status::OK;
+    };
+    // Answers its input: right wherever a data set expects that.
+    fake_.on_run = [](grpc::ServerContext*, const v1::RunRequest& request, v1::RunResponse* response) {
+      *response->add_outputs() = request.inputs(0);
+      response->mutable_outputs(0)->set_name("y");
+      return grpc::Status::OK;
+    };
+  }
+
+  std::string Om() const { return folder_->File("adder.om"); }
+
+  void WriteFile(const std::string& name, const google::protobuf::MessageLite& message) {
+    const std::filesystem::path path = folder_->File("model/" + name);
+    std::filesystem::create_directories(path.parent_path());
+    std::ofstream(path, std::ios::binary) << message.SerializeAsString();
+  }
+  static onnx::TensorProto Floats(const std::vector<float>& values) {
+    onnx::TensorProto proto;
+    proto.add_dims(static_cast<int64_t>(values.size()));
+    proto.set_data_type(ToOnnxNumber(DataType::kFloat));
+    proto.mutable_float_data()->Assign(values.begin(), values.end());
+    return proto;
+  }
+  // A model with one input and a data set for each pair of input and expected output.
+  std::string WriteModel(const std::vector<std::pair<std::vector<float>, std::vector<float>>>& sets) {
+    onnx::ModelProto model;
+    model.mutable_graph()->add_input()->set_name("x");
+    WriteFile("model.onnx", model);
+    for (size_t i = 0; i < sets.size(); ++i) {
+      WriteFile(absl::StrCat("test_data_set_", i, "/input_0.pb"), Floats(sets[i].first));
+      WriteFile(absl::StrCat("test_data_set_", i, "/output_0.pb"), Floats(sets[i].second));
+    }
+    return folder_->File("model");
+  }
+
+  std::vector<v1::BuildOptions> builds_;
+  int unloads_ = 0;
+};
+
+TEST_F(OmctlModelTest, InspectShowsSlicesAndDigests) {
+  const Outcome text = Run({"inspect", Om()});
+  ASSERT_EQ(text.exit_code, 0) << text.err;
+  EXPECT_THAT(text.out, AllOf(HasSubstr("model adder"), HasSubstr("cut x in two"), HasSubstr("adder_rank1"),
+                              HasSubstr("0:0:1:0"), HasSubstr("tp     0,1"), HasSubstr("float32[2]")));
+  const Outcome machine = Run({"inspect", Om(), "--verify-digests", "--output", "json"});
+  ASSERT_EQ(machine.exit_code, 0) << machine.err;
+  const json document = json::parse(machine.out);
+  EXPECT_EQ(document.at("digests_verified"), true);
+  EXPECT_EQ(document.at("slices").at(1).at("devices").at(0), "0:0:1:0");
+  EXPECT_EQ(document.at("slices").at(1).at("digest").get<std::string>().size(), 64u);
+  EXPECT_EQ(document.at("groups").at(0).at("ranks"), json({0, 1}));
+}
+
+TEST_F(OmctlModelTest, InspectFindsADamagedWeight) {
+  std::string om = Content(Om());
+  const float weights[] = {1, 2};
+  const size_t at = om.find(std::string(reinterpret_cast<const char*>(weights), sizeof(weights)));
+  ASSERT_NE(at, std::string::npos);
+  om[at] ^= 1;
+  std::ofstream(Om(), std::ios::binary) << om;
+  EXPECT_EQ(Run({"inspect", Om()}).exit_code, 0);
+  const Outcome outcome = Run({"inspect", Om(), "--verify-digests"});
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("DATA_LOSS"), HasSubstr("adder_rank0")));
+}
+
+TEST_F(OmctlModelTest, VerifyPassesWhatIsWithinTolerance) {
+  const std::string folder = WriteModel({{{1, 2}, {1, 2}}, {{3, 4}, {3, 4.001f}}});
+  const Outcome outcome = RunOnFake({"verify", folder, "--tensor-parallel", "2"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err << outcome.out;
+  EXPECT_THAT(outcome.out, AllOf(HasSubstr("test_data_set_0  y"), HasSubstr("exact"), HasSubstr("model: pass")));
+  // One build serves both sets; it is told the shapes and the policy, and unloaded in the end.
+  ASSERT_EQ(builds_.size(), 1u);
+  EXPECT_EQ(builds_[0].input_shapes(), "x:2");
+  EXPECT_THAT(builds_[0].parallel_config(), HasSubstr("\"tensor_parallel_size\":2"));
+  EXPECT_EQ(unloads_, 1);
+}
+
+TEST_F(OmctlModelTest, VerifyReportsEveryDifference) {
+  const std::string folder = WriteModel({{{1, 2}, {1, 3}}, {{1, 2, 3}, {1, 2, 3}}, {{5, 6}, {5, 6, 7}}});
+  const Outcome outcome = RunOnFake({"verify", folder, "--output", "json"});
+  EXPECT_EQ(outcome.exit_code, 1);
+  const json document = json::parse(outcome.out);
+  EXPECT_EQ(document.at("passed"), false);
+  const json& first = document.at("data_sets").at(0).at("outputs").at(0);
+  EXPECT_EQ(first.at("passed"), false);
+  EXPECT_EQ(first.at("worst_absolute"), 1.0);
+  EXPECT_EQ(first.at("worst").at("index"), json({1}));
+  EXPECT_EQ(document.at("data_sets").at(1).at("passed"), true);
+  EXPECT_EQ(document.at("data_sets").at(2).at("outputs").at(0).at("mismatch"),
+            "expected float32[3], found float32[2]");
+  EXPECT_EQ(builds_.size(), 2u);  // two shapes
+  EXPECT_THAT(RunOnFake({"verify", folder}).out, HasSubstr("at [1]: expected 3, found 2; 1 of 2 elements differ"));
+}
+
+TEST_F(OmctlModelTest, VerifyGoesOnAfterAFailure) {
+  const std::string folder = WriteModel({{{1, 2}, {1, 2}}, {{1, 2, 3}, {1, 2, 3}}});
+  const auto build = fake_.on_build;
+  fake_.on_build = [&](const v1::BuildOptions& options, const client::ReceivedFiles& files, const auto& send) {
+    if (options.input_shapes() == "x:2") return grpc::Status(grpc::StatusCode::UNIMPLEMENTED, "operator Foo of node f");
+    return build(options, files, send);
+  };
+  const Outcome outcome = RunOnFake({"verify", folder});
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.out, AllOf(HasSubstr("UNIMPLEMENTED: build: operator Foo of node f"), HasSubstr("pass  ")));
+}
+
+TEST_F(OmctlModelTest, VerifyUnloadsWhenARunFails) {
+  const std::string folder = WriteModel({{{1, 2}, {1, 2}}});
+  fake_.on_run = [](grpc::ServerContext*, const v1::RunRequest&, v1::RunResponse*) {
+    return grpc::Status(grpc::StatusCode::UNAVAILABLE, "worker w1 was lost");
+  };
+  const Outcome outcome = RunOnFake({"verify", folder});
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.out, HasSubstr("UNAVAILABLE: run: worker w1 was lost"));
+  EXPECT_EQ(unloads_, 1);
+}
+
+TEST_F(OmctlModelTest, VerifyNeedsAnInputForEachOfTheModel) {
+  const std::string folder = WriteModel({{{1, 2}, {1, 2}}});
+  onnx::ModelProto model;
+  for (const char* name : {"x", "mask"}) model.mutable_graph()->add_input()->set_name(name);
+  WriteFile("model.onnx", model);
+  const Outcome outcome = RunOnFake({"verify", folder});
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("test_data_set_0 has 1 inputs, the model 2: x, mask"));
 }
 
 TEST_F(OmctlTest, InspectOfWhatIsNoOmFails) {

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -14,9 +15,7 @@
 #include "core/base/status.h"
 #include "core/import/onnx/skeleton.h"
 #include "core/import/onnx/weights.h"
-#include "google/protobuf/wire_format_lite.h"
-#include "google/protobuf/io/coded_stream.h"
-#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+#include "core/om/wire.h"
 #include "protos/onnx/onnx.pb.h"
 
 namespace omserve::cli {
@@ -26,18 +25,10 @@ constexpr absl::string_view kSetPrefix = "test_data_set_";
 
 // A model whose graph has this one initializer: what the importer reads tensors from.
 Buffer AsModel(std::string_view tensor) {
-  using google::protobuf::internal::WireFormatLite;
-  auto field = [](int number, size_t size) {
-    std::string tag;
-    google::protobuf::io::StringOutputStream stream(&tag);
-    google::protobuf::io::CodedOutputStream out(&stream);
-    out.WriteVarint32(WireFormatLite::MakeTag(number, WireFormatLite::WIRETYPE_LENGTH_DELIMITED));
-    out.WriteVarint64(size);
-    out.Trim();
-    return tag;
-  };
-  const std::string initializer = field(onnx::GraphProto::kInitializerFieldNumber, tensor.size());
-  const std::string graph = field(onnx::ModelProto::kGraphFieldNumber, initializer.size() + tensor.size());
+  std::string initializer;
+  AppendFieldHead(onnx::GraphProto::kInitializerFieldNumber, tensor.size(), &initializer);
+  std::string graph;
+  AppendFieldHead(onnx::ModelProto::kGraphFieldNumber, initializer.size() + tensor.size(), &graph);
   const std::string model = absl::StrCat(graph, initializer, std::string(tensor));
   return Buffer::CopyOf(model.data(), model.size());
 }

@@ -2,8 +2,10 @@
 
 #include <cstdint>
 #include <limits>
+#include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "core/om/wire.h"
 #include "grpcpp/support/slice.h"
 #include "omserve/v1/common.pb.h"
 #include "omserve/v1/run.pb.h"
@@ -13,13 +15,6 @@ namespace {
 
 // Below this a copy is cheaper than keeping track of a reference.
 constexpr size_t kMinSharedBytes = 4096;
-
-constexpr uint32_t LengthDelimitedTag(int field) { return static_cast<uint32_t>(field) << 3 | 2; }
-
-void AppendVarint(uint64_t value, std::string& out) {
-  for (; value >= 0x80; value >>= 7) out.push_back(static_cast<char>(value | 0x80));
-  out.push_back(static_cast<char>(value));
-}
 
 grpc::Slice SliceOf(const Tensor& tensor) {
   if (tensor.owner() == nullptr || tensor.size() < kMinSharedBytes) return grpc::Slice(tensor.data(), tensor.size());
@@ -48,11 +43,9 @@ absl::StatusOr<grpc::ByteBuffer> EncodeRunRequest(const std::string& model, cons
     proto.set_dtype(input.dtype());
     proto.mutable_shape()->Assign(input.shape().begin(), input.shape().end());
     std::string body = proto.SerializeAsString();
-    AppendVarint(LengthDelimitedTag(v1::Tensor::kDataFieldNumber), body);
-    AppendVarint(input.size(), body);
+    AppendFieldHead(v1::Tensor::kDataFieldNumber, input.size(), &body);
     std::string head;
-    AppendVarint(LengthDelimitedTag(v1::RunRequest::kInputsFieldNumber), head);
-    AppendVarint(body.size() + input.size(), head);
+    AppendFieldHead(v1::RunRequest::kInputsFieldNumber, body.size() + input.size(), &head);
     slices.push_back(grpc::Slice(head + body));
     total += slices.back().size();
     if (input.size() > 0) slices.push_back(SliceOf(input));
