@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import queue
+import time
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 import grpc
@@ -146,7 +147,8 @@ class Client:
     """
 
     def __init__(self, address: str, *, connect_timeout: float = 10.0):
-        """`address` is "HOST:PORT". Raises Unavailable when nobody answers within `connect_timeout` seconds."""
+        """`address` is "HOST:PORT". Raises Unavailable when nobody listens there, and DeadlineExceeded when nobody
+        answers within `connect_timeout` seconds."""
         host, _, port = address.rpartition(":")
         if not host or not port.isdigit():
             raise errors.InvalidArgument(f"coordinator address '{address}': expected HOST:PORT")
@@ -157,10 +159,31 @@ class Client:
         self._cluster = cluster_pb2_grpc.ClusterServiceStub(self._channel)
         self._run = run_pb2_grpc.RunServiceStub(self._channel)
         try:
-            grpc.channel_ready_future(self._channel).result(timeout=connect_timeout)
-        except grpc.FutureTimeoutError:
+            self._connect(connect_timeout)
+        except BaseException:
             self.close()
-            raise errors.Unavailable(f"no coordinator answers at {address} within {connect_timeout} s") from None
+            raise
+
+    def _connect(self, timeout: float) -> None:
+        deadline = time.monotonic() + timeout
+        states: "queue.SimpleQueue[grpc.ChannelConnectivity]" = queue.SimpleQueue()
+        self._channel.subscribe(states.put, try_to_connect=True)
+        try:
+            while True:
+                state = states.get(timeout=max(0.0, deadline - time.monotonic()))
+                if state == grpc.ChannelConnectivity.READY:
+                    return
+                if state == grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+                    break
+        except queue.Empty:
+            raise errors.DeadlineExceeded(f"no answer from a coordinator at {self.address} within {timeout} s") from None
+        finally:
+            self._channel.unsubscribe(states.put)
+        # The channel does not say why; a call does.
+        try:
+            self.cluster(timeout=1.0)
+        except errors.Error as error:
+            raise errors.Unavailable(f"no coordinator at {self.address}: {error.message}") from None
 
     def close(self) -> None:
         """Ends the connection and every call in flight."""
