@@ -13,12 +13,7 @@ class FakeService(build_pb2_grpc.BuildServiceServicer, model_pb2_grpc.ModelServi
     """Set `on_run` and the others to what a call should do: (request, context) → response."""
 
     def __init__(self):
-        self.on_run = self.on_build = self.on_describe = None
-        self.need = lambda options: []
-        self.load_end = lambda context: None
-        self.build_options = None
-        self.load_options = None
-        self.received = {}
+        self.reset()
         options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
         self._server = grpc.server(futures.ThreadPoolExecutor(4), options=options)
         for add in (build_pb2_grpc.add_BuildServiceServicer_to_server, model_pb2_grpc.add_ModelServiceServicer_to_server,
@@ -27,6 +22,14 @@ class FakeService(build_pb2_grpc.BuildServiceServicer, model_pb2_grpc.ModelServi
             add(self, self._server)
         self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
         self._server.start()
+
+    def reset(self):
+        self.on_run = self.on_build = self.on_describe = None
+        self.need = lambda options: []
+        self.load_end = lambda context: None
+        self.build_options = None
+        self.load_options = None
+        self.received = {}
 
     def stop(self):
         self._server.stop(None).wait()

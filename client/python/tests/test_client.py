@@ -13,16 +13,22 @@ import omserve
 from omserve.v1 import build_pb2, cluster_pb2, common_pb2, run_pb2
 
 
-@pytest.fixture
-def fake():
+@pytest.fixture(scope="module")
+def service():
     service = FakeService()
     yield service
     service.stop()
 
 
 @pytest.fixture
-def client(fake):
-    with omserve.Client(fake.address) as client:
+def fake(service):
+    service.reset()
+    return service
+
+
+@pytest.fixture(scope="module")
+def client(service):
+    with omserve.Client(service.address) as client:
         yield client
 
 
