@@ -1,0 +1,41 @@
+#include "absl/strings/str_cat.h"
+#include "client/cli/commands.h"
+#include "client/cli/describe.h"
+#include "client/cli/partition.h"
+#include "client/cli/text.h"
+#include "core/base/status.h"
+
+namespace omserve::cli {
+
+absl::StatusOr<int> RunBuild(Session& session, const BuildArguments& arguments) {
+  ASSIGN_OR_RETURN(const PartitionTexts texts, ReadPartition(arguments.partition));
+  // A build needs no devices of its own: one is enough to start a server with.
+  ASSIGN_OR_RETURN(client::Client* const client, session.ConnectOrStart(1));
+  client::BuildOptions options;
+  options.model_name = arguments.name;
+  options.cluster_config = texts.cluster_config;
+  options.parallel_config = texts.parallel_config;
+  options.input_shapes = arguments.input_shape;
+  ASSIGN_OR_RETURN(
+      const client::BuildResult result,
+      client->Build(arguments.model, arguments.output, session.Bounded(options), session.progress()));
+
+  if (session.json()) {
+    session.PrintJson({{"model", result.model_name},
+                       {"digest", result.digest},
+                       {"files", result.files},
+                       {"bytes", result.bytes},
+                       {"inputs", ToJson(result.inputs)},
+                       {"outputs", ToJson(result.outputs)},
+                       {"plan", result.plan}});
+    return 0;
+  }
+  std::string text = absl::StrCat("built ", result.model_name, " into ", result.files.front(), " (",
+                                  BytesText(result.bytes), ")\n");
+  absl::StrAppend(&text, "  inputs:  ", ToText(result.inputs), "\n  outputs: ", ToText(result.outputs), "\n");
+  if (!result.plan.empty()) absl::StrAppend(&text, "  plan:\n", Indented(result.plan, 4));
+  session.Print(text);
+  return 0;
+}
+
+}  // namespace omserve::cli

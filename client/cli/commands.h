@@ -1,0 +1,66 @@
+// The commands of omctl. Each prints its result through the session and returns the exit code, or the error that
+// ended it.
+#ifndef OMSERVE_CLIENT_CLI_COMMANDS_H_
+#define OMSERVE_CLIENT_CLI_COMMANDS_H_
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "client/cli/compare.h"
+#include "client/cli/session.h"
+
+namespace omserve::cli {
+
+// How a model is to be cut: files, or a number of devices that stands for both.
+struct PartitionArguments {
+  std::string cluster_config;  // path; empty: none
+  std::string parallel;        // path of the policy; empty: none
+  int tensor_parallel = 0;     // 0: not given; else writes the policy, and the cluster when no file is given
+};
+
+struct BuildArguments {
+  std::string model;
+  std::string output;
+  std::string name;
+  std::string input_shape;
+  PartitionArguments partition;
+};
+absl::StatusOr<int> RunBuild(Session& session, const BuildArguments& arguments);
+
+struct LoadArguments {
+  std::string om;
+  std::string name;
+};
+absl::StatusOr<int> RunLoad(Session& session, const LoadArguments& arguments);
+
+absl::StatusOr<int> RunUnload(Session& session, const std::string& name);
+absl::StatusOr<int> RunModels(Session& session);
+absl::StatusOr<int> RunCluster(Session& session);
+
+struct InspectArguments {
+  std::string om;
+  bool verify_digests = false;
+};
+absl::StatusOr<int> RunInspect(Session& session, const InspectArguments& arguments);
+
+struct RunArguments {
+  std::string model;
+  std::vector<std::pair<std::string, std::string>> inputs;  // name, path of an .npy file
+  std::string output_folder;                                // empty: outputs are only printed
+  std::string request_id;
+};
+absl::StatusOr<int> RunRun(Session& session, const RunArguments& arguments);
+
+struct VerifyArguments {
+  std::string folder;
+  PartitionArguments partition;
+  Tolerances tolerances;
+};
+// Exit code 1 when an output is not as expected.
+absl::StatusOr<int> RunVerify(Session& session, const VerifyArguments& arguments);
+
+}  // namespace omserve::cli
+
+#endif  // OMSERVE_CLIENT_CLI_COMMANDS_H_
