@@ -5,6 +5,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -16,6 +17,12 @@
 namespace omserve {
 
 namespace fs = std::filesystem;
+
+namespace {
+
+constexpr absl::string_view kFolderPrefix = "folder-";
+
+}  // namespace
 
 ContentStore::ContentStore(std::string folder, uint64_t limit_bytes, int lock_fd)
     : folder_(std::move(folder)), limit_bytes_(limit_bytes), lock_fd_(lock_fd) {}
@@ -37,6 +44,7 @@ absl::StatusOr<std::unique_ptr<ContentStore>> ContentStore::Open(const std::stri
   absl::MutexLock lock(&store->mutex_);
   for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
     const std::string name = it->path().filename().string();
+    if (absl::StartsWith(name, kFolderPrefix)) fs::remove_all(it->path(), error);
     if (!it->is_regular_file(error)) continue;
     if (Sha256::IsDigest(name)) {
       Entry& entry = store->entries_[name];
@@ -121,6 +129,10 @@ absl::StatusOr<std::unique_ptr<ContentStore::Writer>> ContentStore::NewWriter(ab
   ASSIGN_OR_RETURN(std::unique_ptr<FileWriter> file, FileWriter::Create(PathOf(digest)));
   reserved_ += size;
   return std::unique_ptr<Writer>(new Writer(this, std::string(digest), size, std::move(file)));
+}
+
+absl::StatusOr<std::unique_ptr<TemporaryFolder>> ContentStore::NewFolder() {
+  return TemporaryFolder::Create(kFolderPrefix, folder_);
 }
 
 uint64_t ContentStore::bytes() const {

@@ -20,6 +20,7 @@
 #include "absl/synchronization/mutex.h"
 #include "core/base/file.h"
 #include "core/base/sha256.h"
+#include "daemon/base/temporary_folder.h"
 
 namespace omserve {
 
@@ -49,6 +50,9 @@ class ContentStore {
   // INVALID_ARGUMENT for something that is no digest; RESOURCE_EXHAUSTED (need and have) when it cannot be made to
   // fit. The store must outlive the writer.
   absl::StatusOr<std::unique_ptr<Writer>> NewWriter(absl::string_view digest, uint64_t size);
+
+  // An empty folder on the same file system, for hard links to stored files.
+  absl::StatusOr<std::unique_ptr<TemporaryFolder>> NewFolder();
 
   uint64_t bytes() const;
 

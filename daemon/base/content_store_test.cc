@@ -82,6 +82,7 @@ TEST_F(ContentStoreTest, OnlyDigestsAreNames) {
 TEST_F(ContentStoreTest, AnotherProcessLifeFindsTheFilesAndDropsHalves) {
   Put(*Open(), "kept").value();
   ASSERT_TRUE(WriteFileAtomically(folder_->path() + "/s/" + Sha256::Of("x") + ".part-1", "half").ok());
+  ASSERT_TRUE(std::filesystem::create_directories(folder_->path() + "/s/folder-abc/models"));
   auto store = Open();
   EXPECT_NE(store->Find(Sha256::Of("kept")), nullptr);
   EXPECT_EQ(FilesOnDisk(), 1);

@@ -119,9 +119,10 @@ class WorkerLink {
   // its slices (need and have).
   virtual absl::StatusOr<std::vector<std::string>> Prepare(const PrepareCall& call, const CallContext& context) = 0;
 
-  // Hands over a submodel; `content` keeps its bytes alive as long as they are needed. Returns the bytes that left
-  // this process. DATA_LOSS: the content has another digest.
-  virtual absl::StatusOr<uint64_t> Push(const std::string& digest, const Buffer& content,
+  // Hands over a submodel; `content` keeps its bytes alive as long as they are needed. Calls `sent` (if any) with the
+  // bytes of each part that went. Returns the bytes that left this process. DATA_LOSS: the content has another digest.
+  using BytesSent = std::function<void(uint64_t)>;
+  virtual absl::StatusOr<uint64_t> Push(const std::string& digest, const Buffer& content, const BytesSent& sent,
                                         const CallContext& context) = 0;
 
   // Compiles what was prepared. RESOURCE_EXHAUSTED, UNIMPLEMENTED: as Device::Compile.

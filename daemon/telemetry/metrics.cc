@@ -31,8 +31,8 @@ struct ModelMetrics::Series {
   std::array<prometheus::Counter*, kStatusCodes> runs{};
 };
 
-ModelMetrics::ModelMetrics(Metrics* metrics, std::string name)
-    : metrics_(metrics), name_(std::move(name)), series_(metrics->AcquireSeries(name_)) {}
+ModelMetrics::ModelMetrics(std::shared_ptr<Metrics> metrics, std::string name)
+    : metrics_(std::move(metrics)), name_(std::move(name)), series_(metrics_->AcquireSeries(name_)) {}
 
 ModelMetrics::~ModelMetrics() { metrics_->ReleaseSeries(name_); }
 

@@ -38,7 +38,7 @@ enum class CopyReason { kReceive, kAssemble };
 // names that come and go do not pile up.
 class ModelMetrics {
  public:
-  ModelMetrics(Metrics* metrics, std::string name);
+  ModelMetrics(std::shared_ptr<Metrics> metrics, std::string name);
   ~ModelMetrics();
   ModelMetrics(const ModelMetrics&) = delete;
   ModelMetrics& operator=(const ModelMetrics&) = delete;
@@ -49,7 +49,7 @@ class ModelMetrics {
  private:
   struct Series;
   friend class Metrics;
-  Metrics* const metrics_;
+  const std::shared_ptr<Metrics> metrics_;
   const std::string name_;
   Series* const series_;
 };
@@ -65,7 +65,7 @@ struct WorkerGauges {
   std::vector<DeviceMemory> devices;
 };
 
-// Thread-safe.
+// Thread-safe. Shared, because runs that end late still count.
 class Metrics {
  public:
   explicit Metrics(std::shared_ptr<prometheus::Registry> registry);

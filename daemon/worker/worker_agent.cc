@@ -151,12 +151,13 @@ absl::StatusOr<std::vector<std::string>> WorkerAgent::Prepare(const PrepareCall&
 }
 
 absl::StatusOr<uint64_t> WorkerAgent::Push(const std::string& digest, const Buffer& content,
-                                           const CallContext& context) {
+                                           const BytesSent& sent, const CallContext& context) {
   const std::string actual = Sha256::Of(content.data(), content.size());
   if (actual != digest) {
     return absl::DataLossError(absl::StrCat("submodel has digest ", actual, ", the OM states ", digest));
   }
   Offer(digest, content);
+  if (sent) sent(content.size());
   return 0;
 }
 

@@ -44,7 +44,8 @@ class WorkerAgent : public WorkerLink {
 
   absl::StatusOr<std::vector<std::string>> Prepare(const PrepareCall& call, const CallContext& context) override;
   // Takes the submodel as it lies in this process, without copying it.
-  absl::StatusOr<uint64_t> Push(const std::string& digest, const Buffer& content, const CallContext& context) override;
+  absl::StatusOr<uint64_t> Push(const std::string& digest, const Buffer& content, const BytesSent& sent,
+                                const CallContext& context) override;
   absl::StatusOr<CompileReply> Compile(const CompileCall& call, const CallContext& context) override;
   absl::Status Connect(const ConnectCall& call, const CallContext& context) override;
   void Execute(ExecuteCall call, CallContext context, ExecuteDone done) override;

@@ -137,10 +137,10 @@ TEST_F(WorkerAgentTest, DamagedPushIsDataLossAndUnaskedPushIsRefused) {
 
 TEST_F(WorkerAgentTest, PushInsideTheProcessKeepsTheBytesWhereTheyAre) {
   ASSERT_TRUE(agent_->Prepare(TwoSlices(1), {}).ok());
-  EXPECT_EQ(*agent_->Push(Sha256::Of(slice_), Buffer::CopyOf(slice_.data(), slice_.size()), {}), 0u);
-  EXPECT_EQ(agent_->Push(Sha256::Of(other_), Buffer::CopyOf(slice_.data(), slice_.size()), {}).status().code(),
+  EXPECT_EQ(*agent_->Push(Sha256::Of(slice_), Buffer::CopyOf(slice_.data(), slice_.size()), nullptr, {}), 0u);
+  EXPECT_EQ(agent_->Push(Sha256::Of(other_), Buffer::CopyOf(slice_.data(), slice_.size()), nullptr, {}).status().code(),
             absl::StatusCode::kDataLoss);
-  EXPECT_EQ(*agent_->Push(Sha256::Of(other_), Buffer::CopyOf(other_.data(), other_.size()), {}), 0u);
+  EXPECT_EQ(*agent_->Push(Sha256::Of(other_), Buffer::CopyOf(other_.data(), other_.size()), nullptr, {}), 0u);
   EXPECT_TRUE(agent_->Compile(Compile(1), {}).ok());
 }
 
