@@ -9,10 +9,10 @@
 namespace omserve {
 
 // Simplify: canonical operators, and fewer of them.
-std::vector<Rule> ArithmeticRules();   // neutral elements, casts, powers, constants that meet
-std::vector<Rule> ReshapeRules();      // what only renames, permutes or repeats elements
-std::vector<Rule> SliceRules();        // slices, pads, joins, gathers and reductions that do less than they say
-std::vector<Rule> MatrixRules();       // the matrix-product family and transposes around it
+std::vector<Rule> ArithmeticRules();  // neutral elements, casts, powers, constants that meet
+std::vector<Rule> ReshapeRules();     // what only renames, permutes or repeats elements
+std::vector<Rule> SliceRules();   // slices, pads, joins, gathers and reductions that do less than they say
+std::vector<Rule> MatrixRules();  // the matrix-product family and transposes around it
 std::vector<Rule> ConvolutionRules();  // batch normalisation and constant scales and shifts of convolutions
 
 // FusePatterns: one operator for a subgraph.
