@@ -100,7 +100,7 @@ absl::StatusOr<ValueId> Rewriter::Add(const std::string& type, const std::string
   return node->out();
 }
 
-ValueId Rewriter::AddConstant(const std::string& name, Tensor value) {
+ValueId Rewriter::AddConstant(const std::string& name, TensorSlice value) {
   const Node* node = graph_.AddConst(name, std::move(value));
   Uses(node->id());
   Enqueue(node->id());

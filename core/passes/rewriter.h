@@ -18,6 +18,7 @@
 #include <functional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -74,7 +75,10 @@ class Rewriter {
   // A new inferred node. Its name is made unique.
   absl::StatusOr<ValueId> Add(const std::string& type, const std::string& name, std::vector<ValueId> inputs,
                               AttrMap attrs = {});
-  ValueId AddConstant(const std::string& name, Tensor value);
+  ValueId AddConstant(const std::string& name, TensorSlice value);
+  ValueId AddConstant(const std::string& name, Tensor value) {
+    return AddConstant(name, TensorSlice(std::move(value)));
+  }
 
   // Makes `node` another operator in place, keeping its name and its readers. INTERNAL when the description
   // of an output that is read would change: a rule's mistake.

@@ -14,6 +14,7 @@ std::vector<Rule> ReshapeRules();     // what only renames, permutes or repeats 
 std::vector<Rule> SliceRules();   // slices, pads, joins, gathers and reductions that do less than they say
 std::vector<Rule> MatrixRules();  // the matrix-product family and transposes around it
 std::vector<Rule> ConvolutionRules();  // batch normalisation and constant scales and shifts of convolutions
+std::vector<Rule> SplitRules();        // products whose result is split
 
 // FusePatterns: one operator for a subgraph.
 std::vector<Rule> NormalizationFusions();  // LayerNormV4, RmsNorm, SoftmaxV2

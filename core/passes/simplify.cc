@@ -67,6 +67,7 @@ absl::Status Simplify(Graph& graph, const EvaluateFunction& evaluate) {
   Append(rules, ReshapeRules());
   Append(rules, SliceRules());
   Append(rules, MatrixRules());
+  Append(rules, SplitRules());
   Append(rules, ConvolutionRules());
   // Merging equal nodes opens the way for rules that want a single reader, or both inputs the same.
   for (bool merged = true; merged;) {

@@ -404,10 +404,31 @@ Tensor FromDoubles(const TensorDesc& desc, const std::vector<double>& values) {
   }
 }
 
+namespace {
+
+// The only operator here with several outputs that are all computed.
+std::vector<Tensor> SplitV(const Node& node, const Array& x, int64_t axis) {
+  std::vector<Tensor> outputs;
+  const size_t dim = static_cast<size_t>(axis < 0 ? axis + static_cast<int64_t>(x.shape.size()) : axis);
+  int64_t begin = 0;
+  for (const TensorDesc& desc : node.outputs()) {
+    const Array part = Fill(desc.shape, [&](Index i) {
+      i[dim] += begin;
+      return At(x, i);
+    });
+    outputs.push_back(FromDoubles(desc, part.values));
+    begin += desc.shape[dim];
+  }
+  return outputs;
+}
+
+}  // namespace
+
 absl::StatusOr<std::vector<Tensor>> EvaluateReference(const Graph& graph, const Node& node,
                                                       absl::Span<const Tensor> inputs) {
   std::vector<Array> arrays;
   for (const Tensor& input : inputs) arrays.push_back({input.shape(), ToDoubles(input)});
+  if (node.is("SplitV")) return SplitV(node, arrays[0], static_cast<int64_t>(arrays[2].values[0]));
   ASSIGN_OR_RETURN(Array result, Interpreter(node, std::move(arrays)).Run());
   // Further outputs (statistics of normalisations) are not computed.
   std::vector<Tensor> outputs = {FromDoubles(node.output(), result.values)};
