@@ -28,7 +28,8 @@ struct Product {
 
 constexpr int kMaxDepth = 6;
 
-// Nodes that are read elsewhere, or that broadcast, end the tree: they are factors. (The root may be read anywhere.)
+// Nodes that are read elsewhere, or that broadcast, end the tree: they are factors. (The root may be read
+// anywhere.)
 void Flatten(Rewriter& rewriter, ValueId value, const TensorDesc& desc, int depth, Product& product) {
   if (std::optional<double> constant = UniformValue(rewriter.graph(), value)) {
     product.coefficient *= *constant;
@@ -81,8 +82,9 @@ std::optional<ValueId> Plus(Rewriter& rewriter, ValueId sum, double value, std::
 bool IsMonomial(Rewriter& rewriter, ValueId value, double coefficient, ValueId x, size_t power,
                 std::vector<Node*>& interior) {
   const Product product = ProductOf(rewriter, value);
-  const bool same = product.factors.size() == power &&
-                    std::all_of(product.factors.begin(), product.factors.end(), [x](ValueId f) { return f == x; });
+  const bool same =
+      product.factors.size() == power &&
+      std::all_of(product.factors.begin(), product.factors.end(), [x](ValueId f) { return f == x; });
   if (!same || !Near(product.coefficient, coefficient)) return false;
   Append(interior, product.interior);
   return true;
@@ -146,7 +148,8 @@ absl::StatusOr<bool> FuseSwish(Rewriter& rewriter, Node& node) {
   for (int i : {0, 1}) {
     const ValueId x = node.input(i);
     Node* sigmoid = rewriter.Producer(node.input(1 - i), "Sigmoid");
-    if (sigmoid == nullptr || rewriter.desc(x) != node.output() || sigmoid->output() != node.output()) continue;
+    if (sigmoid == nullptr || rewriter.desc(x) != node.output() || sigmoid->output() != node.output())
+      continue;
     std::vector<Node*> interior = {sigmoid};
     double scale = 1;
     if (sigmoid->input(0) != x) {
@@ -179,7 +182,8 @@ std::optional<ValueId> MatchShiftedRelu6(Rewriter& rewriter, ValueId value, std:
 // x * relu6(x + 3) / 6 → HardSwish; relu6(x + 3) / 6 → HardSigmoid.
 absl::StatusOr<bool> FuseShiftedRelu6(Rewriter& rewriter, Node& node) {
   const Product product = ProductOf(rewriter, node.out());
-  if (product.factors.empty() || product.factors.size() > 2 || !Near(product.coefficient, 1.0 / 6)) return false;
+  if (product.factors.empty() || product.factors.size() > 2 || !Near(product.coefficient, 1.0 / 6))
+    return false;
   for (size_t i = 0; i < product.factors.size(); ++i) {
     std::vector<Node*> interior = product.interior;
     const std::optional<ValueId> x = MatchShiftedRelu6(rewriter, product.factors[i], interior);
@@ -201,7 +205,9 @@ absl::StatusOr<bool> FuseHardSwish(Rewriter& rewriter, Node& node) {
   for (int i : {0, 1}) {
     Node* gate = rewriter.Producer(node.input(1 - i), "HardSigmoid");
     if (gate == nullptr || gate->input(0) != node.input(i) || !rewriter.HasOneUse(gate->out())) continue;
-    if (!Near(gate->AttrOr<float>("alpha", 1.0f / 6), 1.0 / 6) || !Near(gate->AttrOr<float>("beta", 0.5f), 0.5)) continue;
+    if (!Near(gate->AttrOr<float>("alpha", 1.0f / 6), 1.0 / 6) ||
+        !Near(gate->AttrOr<float>("beta", 0.5f), 0.5))
+      continue;
     RETURN_IF_ERROR(rewriter.Become(node, "HardSwish", {node.input(i)}));
     return true;
   }

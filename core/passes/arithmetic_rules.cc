@@ -10,8 +10,8 @@
 namespace omserve {
 namespace {
 
-// The other input of a binary node when input `i` is a constant whose elements all equal `value`, and the node's
-// output looks like that other input (nothing is broadcast). Absent else.
+// The other input of a binary node when input `i` is a constant whose elements all equal `value`, and the
+// node's output looks like that other input (nothing is broadcast). Absent else.
 std::optional<ValueId> OtherIfNeutral(const Rewriter& rewriter, const Node& node, int i, double value) {
   const ValueId other = node.input(1 - i);
   if (rewriter.desc(other) != node.output()) return std::nullopt;
@@ -24,8 +24,8 @@ absl::StatusOr<bool> ReplaceWith(Rewriter& rewriter, Node& node, ValueId value) 
   return true;
 }
 
-// Identity(x), TensorMove(x), and Dropout(x), which does nothing at inference → x. An Identity stays where it gives a
-// graph output that would otherwise be a Data or a Const.
+// Identity(x), TensorMove(x), and Dropout(x), which does nothing at inference → x. An Identity stays where it
+// gives a graph output that would otherwise be a Data or a Const.
 absl::StatusOr<bool> DropIdentity(Rewriter& rewriter, Node& node) {
   if (!rewriter.OnlyFirstOutputUsed(node) || rewriter.desc(node.input(0)) != node.output()) return false;
   const Node& producer = *rewriter.graph().node(node.input(0).node);
@@ -39,7 +39,8 @@ absl::StatusOr<bool> DropIdentity(Rewriter& rewriter, Node& node) {
   return ReplaceWith(rewriter, node, node.input(0));
 }
 
-// One name for each arithmetic operator: AddV2 → Add, Div of floats → RealDiv, Muls/Adds → Mul/Add with a constant.
+// One name for each arithmetic operator: AddV2 → Add, Div of floats → RealDiv, Muls/Adds → Mul/Add with a
+// constant.
 absl::StatusOr<bool> CanonicalName(Rewriter& rewriter, Node& node) {
   const std::vector<ValueId> inputs(node.inputs().begin(), node.inputs().end());
   if (node.is("AddV2")) {
@@ -109,7 +110,10 @@ absl::StatusOr<bool> ConstantPower(Rewriter& rewriter, Node& node) {
     RETURN_IF_ERROR(rewriter.Become(node, "Mul", {x, square}));
     return true;
   }
-  const char* type = *exponent == 0.5 ? "Sqrt" : *exponent == -0.5 ? "Rsqrt" : *exponent == -1 ? "Reciprocal" : nullptr;
+  const char* type = *exponent == 0.5    ? "Sqrt"
+                     : *exponent == -0.5 ? "Rsqrt"
+                     : *exponent == -1   ? "Reciprocal"
+                                         : nullptr;
   if (type == nullptr) return false;
   RETURN_IF_ERROR(rewriter.Become(node, type, {x}));
   return true;
@@ -162,7 +166,8 @@ absl::StatusOr<bool> Negations(Rewriter& rewriter, Node& node) {
   return false;
 }
 
-// (x ∘ c1) ∘ c2 → x ∘ (c1 ∘ c2) for Add and Mul, when the two constants together are no larger than one of them.
+// (x ∘ c1) ∘ c2 → x ∘ (c1 ∘ c2) for Add and Mul, when the two constants together are no larger than one of
+// them.
 absl::StatusOr<bool> MergeConstants(Rewriter& rewriter, Node& node) {
   const Node* inner = rewriter.Producer(node.input(0), node.type());
   const Graph& graph = rewriter.graph();
@@ -184,15 +189,21 @@ absl::StatusOr<bool> MergeConstants(Rewriter& rewriter, Node& node) {
 bool Contains(DataType to, DataType from) {
   if (from == to || from == DataType::kBool) return true;
   switch (from) {
-    case DataType::kInt8: return to == DataType::kInt16 || to == DataType::kInt32 || to == DataType::kInt64 ||
-                                 to == DataType::kFloat || to == DataType::kDouble;
-    case DataType::kUint8: return to == DataType::kInt16 || to == DataType::kInt32 || to == DataType::kInt64 ||
-                                  to == DataType::kFloat || to == DataType::kDouble;
-    case DataType::kInt32: return to == DataType::kInt64 || to == DataType::kDouble;
+    case DataType::kInt8:
+      return to == DataType::kInt16 || to == DataType::kInt32 || to == DataType::kInt64 ||
+             to == DataType::kFloat || to == DataType::kDouble;
+    case DataType::kUint8:
+      return to == DataType::kInt16 || to == DataType::kInt32 || to == DataType::kInt64 ||
+             to == DataType::kFloat || to == DataType::kDouble;
+    case DataType::kInt32:
+      return to == DataType::kInt64 || to == DataType::kDouble;
     case DataType::kFloat16:
-    case DataType::kBfloat16: return to == DataType::kFloat || to == DataType::kDouble;
-    case DataType::kFloat: return to == DataType::kDouble;
-    default: return false;
+    case DataType::kBfloat16:
+      return to == DataType::kFloat || to == DataType::kDouble;
+    case DataType::kFloat:
+      return to == DataType::kDouble;
+    default:
+      return false;
   }
 }
 
@@ -212,7 +223,8 @@ absl::StatusOr<bool> KnownSelect(Rewriter& rewriter, Node& node) {
   if (!condition && node.input(1) != node.input(2)) return false;
   const ValueId branch = node.input(condition && *condition == 0 ? 2 : 1);
   if (rewriter.desc(branch) == node.output()) return ReplaceWith(rewriter, node, branch);
-  const ValueId shape = rewriter.AddConstant(absl::StrCat(node.name(), "/shape"), Tensor::Int64s(node.output().shape));
+  const ValueId shape =
+      rewriter.AddConstant(absl::StrCat(node.name(), "/shape"), Tensor::Int64s(node.output().shape));
   RETURN_IF_ERROR(rewriter.Become(node, "BroadcastTo", {branch, shape}));
   return true;
 }

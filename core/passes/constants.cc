@@ -13,7 +13,8 @@ template <typename T>
 std::optional<double> Uniform(const Tensor& tensor) {
   const absl::Span<const T> values = tensor.values<T>();
   const T first = values[0];
-  if (!std::all_of(values.begin(), values.end(), [first](T value) { return value == first; })) return std::nullopt;
+  if (!std::all_of(values.begin(), values.end(), [first](T value) { return value == first; }))
+    return std::nullopt;
   const double result = static_cast<double>(first);
   if (std::numeric_limits<T>::is_integer && std::abs(result) > kExactIntegers) return std::nullopt;
   return result;
@@ -43,12 +44,18 @@ std::optional<double> UniformValue(const Graph& graph, ValueId value) {
   if (elements == 0 || elements > kMaxUniformElements) return std::nullopt;
   const Tensor tensor = constant->Materialize();
   switch (tensor.type()) {
-    case DataType::kFloat: return Uniform<float>(tensor);
-    case DataType::kDouble: return Uniform<double>(tensor);
-    case DataType::kInt32: return Uniform<int32_t>(tensor);
-    case DataType::kInt64: return Uniform<int64_t>(tensor);
-    case DataType::kBool: return Uniform<bool>(tensor);
-    default: return std::nullopt;
+    case DataType::kFloat:
+      return Uniform<float>(tensor);
+    case DataType::kDouble:
+      return Uniform<double>(tensor);
+    case DataType::kInt32:
+      return Uniform<int32_t>(tensor);
+    case DataType::kInt64:
+      return Uniform<int64_t>(tensor);
+    case DataType::kBool:
+      return Uniform<bool>(tensor);
+    default:
+      return std::nullopt;
   }
 }
 
@@ -77,11 +84,16 @@ std::optional<std::vector<float>> ConstantFloats(const Graph& graph, ValueId val
 
 std::optional<Tensor> ScalarOf(DataType type, double value) {
   switch (type) {
-    case DataType::kFloat: return Tensor::Scalar<float>(static_cast<float>(value));
-    case DataType::kDouble: return Tensor::Scalar<double>(value);
-    case DataType::kInt32: return IntegerScalar<int32_t>(value);
-    case DataType::kInt64: return IntegerScalar<int64_t>(value);
-    default: return std::nullopt;
+    case DataType::kFloat:
+      return Tensor::Scalar<float>(static_cast<float>(value));
+    case DataType::kDouble:
+      return Tensor::Scalar<double>(value);
+    case DataType::kInt32:
+      return IntegerScalar<int32_t>(value);
+    case DataType::kInt64:
+      return IntegerScalar<int64_t>(value);
+    default:
+      return std::nullopt;
   }
 }
 

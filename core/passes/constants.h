@@ -10,13 +10,14 @@
 
 namespace omserve {
 
-// The value all elements of a constant have in common, as a double. Absent when `value` is not constant, is empty,
-// has differing elements or more than kMaxUniformElements, or is not a float, double, int32, int64 or bool. (Integers
-// beyond 2^53 are refused: they do not fit.)
+// The value all elements of a constant have in common, as a double. Absent when `value` is not constant, is
+// empty, has differing elements or more than kMaxUniformElements, or is not a float, double, int32, int64 or
+// bool. (Integers beyond 2^53 are refused: they do not fit.)
 inline constexpr int64_t kMaxUniformElements = int64_t{1} << 16;
 std::optional<double> UniformValue(const Graph& graph, ValueId value);
 
-// True when all elements of the constant `value` equal `expected` up to a relative 1e-5 (exactly for integers).
+// True when all elements of the constant `value` equal `expected` up to a relative 1e-5 (exactly for
+// integers).
 bool IsUniform(const Graph& graph, ValueId value, double expected);
 
 // The elements of a constant int32 or int64 tensor; absent for anything else.

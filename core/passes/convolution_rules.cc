@@ -20,7 +20,7 @@ size_t ChannelDim(const Node& node, const std::string& default_format, size_t ra
 
 struct BatchNormForm {
   const char* type;
-  float epsilon;       // defaults of the attributes
+  float epsilon;  // defaults of the attributes
   const char* format;
 };
 constexpr BatchNormForm kBatchNormForms[] = {
@@ -30,7 +30,8 @@ constexpr BatchNormForm kBatchNormForms[] = {
 
 // BatchNorm and BNInfer with constant statistics → Mul and Add with constants.
 absl::StatusOr<bool> BatchNormAsScaleAndShift(Rewriter& rewriter, Node& node) {
-  const auto* form = absl::c_find_if(kBatchNormForms, [&](const BatchNormForm& f) { return node.is(f.type); });
+  const auto* form =
+      absl::c_find_if(kBatchNormForms, [&](const BatchNormForm& f) { return node.is(f.type); });
   const bool training = !node.is("BNInfer") && node.AttrOr<bool>("is_training", true);
   const ValueId x = node.input(0);
   const size_t rank = rewriter.shape(x).size();
@@ -54,9 +55,12 @@ absl::StatusOr<bool> BatchNormAsScaleAndShift(Rewriter& rewriter, Node& node) {
   // Shaped to broadcast: [C,1,1] for NCHW, [C] for NHWC.
   Shape shape(rank - dim, 1);
   shape[0] = static_cast<int64_t>(channels);
-  const ValueId scales = rewriter.AddConstant(absl::StrCat(node.name(), "/scale"), Tensor::Of<float>(shape, scale));
-  const ValueId shifts = rewriter.AddConstant(absl::StrCat(node.name(), "/shift"), Tensor::Of<float>(shape, shift));
-  ASSIGN_OR_RETURN(const ValueId scaled, rewriter.Add("Mul", absl::StrCat(node.name(), "/scaled"), {x, scales}));
+  const ValueId scales =
+      rewriter.AddConstant(absl::StrCat(node.name(), "/scale"), Tensor::Of<float>(shape, scale));
+  const ValueId shifts =
+      rewriter.AddConstant(absl::StrCat(node.name(), "/shift"), Tensor::Of<float>(shape, shift));
+  ASSIGN_OR_RETURN(const ValueId scaled,
+                   rewriter.Add("Mul", absl::StrCat(node.name(), "/scaled"), {x, scales}));
   RETURN_IF_ERROR(rewriter.Become(node, "Add", {scaled, shifts}));
   return true;
 }
@@ -79,7 +83,8 @@ Node* FoldableConvolution(Rewriter& rewriter, ValueId value) {
 
 // The constant's value for each channel of `output` (channels in dimension 1), if it is the same in all other
 // dimensions and broadcasts to the output.
-std::optional<std::vector<float>> PerChannel(const Rewriter& rewriter, ValueId value, const TensorDesc& output) {
+std::optional<std::vector<float>> PerChannel(const Rewriter& rewriter, ValueId value,
+                                             const TensorDesc& output) {
   std::optional<std::vector<float>> values = ConstantFloats(rewriter.graph(), value);
   const int64_t channels = output.shape[1];
   if (!values || values->empty() || rewriter.shape(value).size() > output.shape.size()) return std::nullopt;
@@ -131,8 +136,9 @@ absl::StatusOr<bool> ShiftIntoConvolution(Rewriter& rewriter, Node& node) {
     if (!bias || bias->size() != shift->size()) return false;
     for (size_t c = 0; c < shift->size(); ++c) (*shift)[c] += (*bias)[c];
   }
-  std::vector<ValueId> inputs = {conv->input(0), conv->input(1),
-                                 rewriter.AddConstant(absl::StrCat(conv->name(), "/bias"), ChannelTensor(*shift))};
+  std::vector<ValueId> inputs = {
+      conv->input(0), conv->input(1),
+      rewriter.AddConstant(absl::StrCat(conv->name(), "/bias"), ChannelTensor(*shift))};
   RETURN_IF_ERROR(rewriter.Become(node, conv->type(), std::move(inputs), conv->attrs()));
   return true;
 }

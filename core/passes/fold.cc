@@ -16,9 +16,9 @@ std::string Where(const Node& node) { return absl::StrCat("node '", node.name(),
 
 // Operators whose output is the first input's elements in the same order.
 bool IsView(const Node& node) {
-  static constexpr std::array kViews = {"Reshape",     "Squeeze",     "SqueezeV2",  "SqueezeV3", "Unsqueeze",
-                                        "UnsqueezeV2", "UnsqueezeV3", "ExpandDims", "Flatten",   "FlattenV2",
-                                        "Identity"};
+  static constexpr std::array kViews = {"Reshape",   "Squeeze",     "SqueezeV2",   "SqueezeV3",
+                                        "Unsqueeze", "UnsqueezeV2", "UnsqueezeV3", "ExpandDims",
+                                        "Flatten",   "FlattenV2",   "Identity"};
   return absl::c_any_of(kViews, [&](absl::string_view type) { return node.is(type); });
 }
 
@@ -72,7 +72,8 @@ absl::StatusOr<std::optional<std::vector<Tensor>>> FoldNode(const Graph& graph, 
     return std::vector<Tensor>{graph.ConstantOf(node.input(0))->Materialize().Reshaped(node.output().shape)};
   }
   if (!evaluate) return std::nullopt;
-  // An output whose shape depends on values (NonZero) has no size to judge by; only its values can give it one.
+  // An output whose shape depends on values (NonZero) has no size to judge by; only its values can give it
+  // one.
   size_t output_bytes = 0;
   for (const TensorDesc& desc : node.outputs()) {
     if (!known) break;
@@ -89,15 +90,15 @@ absl::StatusOr<std::optional<std::vector<Tensor>>> FoldNode(const Graph& graph, 
   if (absl::IsUnimplemented(results.status())) return std::nullopt;
   if (!results.ok()) return Annotate(results.status(), absl::StrCat("computing ", Where(node)));
   if (static_cast<int>(results->size()) != node.num_outputs()) {
-    return absl::InternalError(absl::StrCat(Where(node), ": its kernel gives ", results->size(), " outputs instead of ",
-                                            node.num_outputs()));
+    return absl::InternalError(absl::StrCat(Where(node), ": its kernel gives ", results->size(),
+                                            " outputs instead of ", node.num_outputs()));
   }
   for (int i = 0; i < node.num_outputs(); ++i) {
     const TensorDesc& given = (*results)[i].desc();
     const TensorDesc& inferred = node.output(i);
     if (given.type != inferred.type || (IsStatic(inferred.shape) && given.shape != inferred.shape)) {
-      return absl::InternalError(absl::StrCat(Where(node), ": its kernel gives ", ToString(given), " for output ", i,
-                                              ", inferred was ", ToString(inferred)));
+      return absl::InternalError(absl::StrCat(Where(node), ": its kernel gives ", ToString(given),
+                                              " for output ", i, ", inferred was ", ToString(inferred)));
     }
   }
   return *std::move(results);

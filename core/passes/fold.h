@@ -15,9 +15,9 @@
 
 namespace omserve {
 
-// Results up to this size are folded while shapes are resolved and rules are applied: enough for any chain that
-// computes a shape. Larger ones wait for FoldConstants, after Simplify had a chance to make them unnecessary (a
-// transposed weight that becomes adj_x2 stays mapped instead of being copied).
+// Results up to this size are folded while shapes are resolved and rules are applied: enough for any chain
+// that computes a shape. Larger ones wait for FoldConstants, after Simplify had a chance to make them
+// unnecessary (a transposed weight that becomes adj_x2 stays mapped instead of being copied).
 inline constexpr size_t kSmallConstantBytes = size_t{64} << 10;
 
 // Takes the bytes of all inputs and of all outputs: whether such a node is to be folded.
@@ -27,9 +27,9 @@ FoldPolicy FoldSmall();
 // True when equal inputs always give equal outputs and nothing else happens.
 bool IsPure(const Node& node);
 
-// The outputs of an inferred node whose inputs are constant (Shape, Size and Rank: static). Absent when the node
-// cannot be computed now: an input is not constant, the policy refuses, the evaluator has no kernel. Views of a
-// constant (reshapes, Identity) share its bytes and are never refused.
+// The outputs of an inferred node whose inputs are constant (Shape, Size and Rank: static). Absent when the
+// node cannot be computed now: an input is not constant, the policy refuses, the evaluator has no kernel.
+// Views of a constant (reshapes, Identity) share its bytes and are never refused.
 absl::StatusOr<std::optional<std::vector<Tensor>>> FoldNode(const Graph& graph, const Node& node,
                                                             const EvaluateFunction& evaluate,
                                                             const FoldPolicy& policy);
@@ -45,7 +45,8 @@ class FoldingWalk {
 
   // Makes `node` read the results of nodes folded before.
   void Redirect(Node& node);
-  // Folds an inferred node and returns true, or leaves it. A node of one output becomes a Const under its own name.
+  // Folds an inferred node and returns true, or leaves it. A node of one output becomes a Const under its own
+  // name.
   absl::StatusOr<bool> Fold(Node& node);
   // Redirects the graph's outputs and removes what is no longer read.
   void Finish();

@@ -52,11 +52,16 @@ TEST(FoldConstantsTest, WithoutAKernelANodeIsLeft) {
 TEST(FoldConstantsTest, AFailingKernelNamesTheNode) {
   GraphBuilder b;
   b.Output(b.Op("Neg", {b.Weights({3})}));
-  const EvaluateFunction failing = [](const Graph&, const Node&, absl::Span<const Tensor>)
-      -> absl::StatusOr<std::vector<Tensor>> { return absl::InternalError("bad luck"); };
-  EXPECT_THAT(std::string(FoldConstants(b.graph, failing).message()), HasSubstr("node 'Neg2' (Neg): bad luck"));
-  const EvaluateFunction wrong = [](const Graph&, const Node&, absl::Span<const Tensor>)
-      -> absl::StatusOr<std::vector<Tensor>> { return std::vector<Tensor>{Tensor::Int64s({1})}; };
+  const EvaluateFunction failing = [](const Graph&, const Node&,
+                                      absl::Span<const Tensor>) -> absl::StatusOr<std::vector<Tensor>> {
+    return absl::InternalError("bad luck");
+  };
+  EXPECT_THAT(std::string(FoldConstants(b.graph, failing).message()),
+              HasSubstr("node 'Neg2' (Neg): bad luck"));
+  const EvaluateFunction wrong = [](const Graph&, const Node&,
+                                    absl::Span<const Tensor>) -> absl::StatusOr<std::vector<Tensor>> {
+    return std::vector<Tensor>{Tensor::Int64s({1})};
+  };
   EXPECT_THAT(std::string(FoldConstants(b.graph, wrong).message()), HasSubstr("gives int64[1] for output 0"));
 }
 

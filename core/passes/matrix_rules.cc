@@ -1,6 +1,6 @@
-// Rules for the matrix-product family. Canonical: MatMulV2 for two matrices, BatchMatMulV2 for everything else.
-// A bias stays an Add of its own: the planner may cut the summed dimension, and an Add knows by itself that only one
-// of the partial sums may carry it; devices fuse it into the product when they compile a slice.
+// Rules for the matrix-product family. Canonical: MatMulV2 for two matrices, BatchMatMulV2 for everything
+// else. A bias stays an Add of its own: the planner may cut the summed dimension, and an Add knows by itself
+// that only one of the partial sums may carry it; devices fuse it into the product when they compile a slice.
 #include <numeric>
 #include <optional>
 #include <utility>
@@ -33,15 +33,16 @@ absl::StatusOr<bool> CanonicalMatMul(Rewriter& rewriter, Node& node) {
   return true;
 }
 
-// A Transpose in front of a product goes into adj_x1 / adj_x2. One that moves batch dimensions as well keeps those and
-// leaves the last dimension where it was, so that it copies whole rows.
+// A Transpose in front of a product goes into adj_x1 / adj_x2. One that moves batch dimensions as well keeps
+// those and leaves the last dimension where it was, so that it copies whole rows.
 absl::StatusOr<bool> AbsorbTranspose(Rewriter& rewriter, Node& node) {
   for (int i : {0, 1}) {
     const Node* transpose = rewriter.Producer(node.input(i), "Transpose");
     if (transpose == nullptr) continue;
     const std::optional<std::vector<int64_t>> perm = ConstantInts(rewriter.graph(), transpose->input(1));
     const size_t rank = transpose->output().shape.size();
-    if (!perm || rank < 2 || perm->size() != rank || (*perm)[rank - 2] != static_cast<int64_t>(rank) - 1) continue;
+    if (!perm || rank < 2 || perm->size() != rank || (*perm)[rank - 2] != static_cast<int64_t>(rank) - 1)
+      continue;
     std::vector<int64_t> rest = *perm;
     std::swap(rest[rank - 2], rest[rank - 1]);
     std::vector<int64_t> identity(rank);

@@ -31,7 +31,8 @@ size_t HashOf(const TensorSlice& value) {
 bool SameConstant(const TensorSlice& a, const TensorSlice& b) {
   if (a.desc() != b.desc()) return false;
   if (a.byte_size() <= kComparedBytes) return Bytes(a.Materialize()) == Bytes(b.Materialize());
-  return a.source().data() == b.source().data() && a.source().shape() == b.source().shape() && a.begin() == b.begin();
+  return a.source().data() == b.source().data() && a.source().shape() == b.source().shape() &&
+         a.begin() == b.begin();
 }
 
 // Attributes take no part: nodes that differ in them alone are rare, and meet in Same.
@@ -43,15 +44,19 @@ size_t HashOf(const Node& node) {
 bool Same(const Node& a, const Node& b) {
   if (a.type() != b.type()) return false;
   if (a.is_const()) return SameConstant(*a.constant(), *b.constant());
-  return absl::c_equal(a.inputs(), b.inputs()) && a.attrs() == b.attrs() && absl::c_equal(a.outputs(), b.outputs());
+  return absl::c_equal(a.inputs(), b.inputs()) && a.attrs() == b.attrs() &&
+         absl::c_equal(a.outputs(), b.outputs());
 }
 
 }  // namespace
 
 absl::StatusOr<int> MergeEqualNodes(Graph& graph) {
   absl::flat_hash_map<size_t, std::vector<int32_t>> seen;
-  std::vector<int32_t> kept(static_cast<size_t>(graph.id_limit()));  // by node id: the node that stands for it
-  auto redirect = [&](ValueId value) { return value.valid() ? ValueId{kept[value.node], value.output} : value; };
+  std::vector<int32_t> kept(
+      static_cast<size_t>(graph.id_limit()));  // by node id: the node that stands for it
+  auto redirect = [&](ValueId value) {
+    return value.valid() ? ValueId{kept[value.node], value.output} : value;
+  };
 
   ASSIGN_OR_RETURN(const std::vector<int32_t> order, graph.TopologicalOrder());
   std::vector<int32_t> removed;
@@ -61,7 +66,8 @@ absl::StatusOr<int> MergeEqualNodes(Graph& graph) {
     for (int i = 0; i < node.num_inputs(); ++i) node.SetInput(i, redirect(node.input(i)));
     if (!IsPure(node)) continue;
     std::vector<int32_t>& candidates = seen[HashOf(node)];
-    const auto equal = absl::c_find_if(candidates, [&](int32_t other) { return Same(*graph.node(other), node); });
+    const auto equal =
+        absl::c_find_if(candidates, [&](int32_t other) { return Same(*graph.node(other), node); });
     if (equal == candidates.end()) {
       candidates.push_back(id);
     } else {

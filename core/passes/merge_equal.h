@@ -7,8 +7,8 @@
 namespace omserve {
 
 // Common subexpression elimination in one walk: of nodes with equal type, inputs and attributes, and of equal
-// constants, the first in topological order stays. Constants are equal when they are the same box of the same bytes,
-// or small with equal contents. Returns how many nodes were removed.
+// constants, the first in topological order stays. Constants are equal when they are the same box of the same
+// bytes, or small with equal contents. Returns how many nodes were removed.
 absl::StatusOr<int> MergeEqualNodes(Graph& graph);
 
 }  // namespace omserve

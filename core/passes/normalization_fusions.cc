@@ -1,5 +1,6 @@
-// LayerNormV4, RmsNorm and SoftmaxV2 from the operators that exporters write for them. The graph is simplified:
-// constants come second, x*x is Square, 1/Sqrt is Rsqrt, axes are sorted and counted from the front.
+// LayerNormV4, RmsNorm and SoftmaxV2 from the operators that exporters write for them. The graph is
+// simplified: constants come second, x*x is Square, 1/Sqrt is Rsqrt, axes are sorted and counted from the
+// front.
 #include <algorithm>
 #include <optional>
 #include <utility>
@@ -19,7 +20,8 @@ std::optional<std::vector<int64_t>> KeptAxes(const Rewriter& rewriter, const Nod
   return ConstantInts(rewriter.graph(), reduce->input(1));
 }
 
-// How many dimensions at the end of its input a ReduceMean with keep_dims reduces; 0 when it is not of that form.
+// How many dimensions at the end of its input a ReduceMean with keep_dims reduces; 0 when it is not of that
+// form.
 size_t TrailingDims(const Rewriter& rewriter, const Node* mean) {
   const std::optional<std::vector<int64_t>> axes = KeptAxes(rewriter, mean);
   if (!axes || axes->empty()) return 0;
@@ -35,8 +37,8 @@ struct Normalized {
   ValueId value;
   size_t dims = 0;  // normalised dimensions at the end
   float epsilon = 0;
-  Node* squared = nullptr;       // Square(value), or SquaredDifference(x, mean)
-  std::vector<Node*> interior;   // nodes between value and the root
+  Node* squared = nullptr;      // Square(value), or SquaredDifference(x, mean)
+  std::vector<Node*> interior;  // nodes between value and the root
 };
 
 std::optional<Normalized> MatchNormalized(Rewriter& rewriter, Node& root) {
@@ -90,12 +92,14 @@ std::optional<ValueId> MatchCentered(Rewriter& rewriter, Normalized& match) {
   if (centered == nullptr) return std::nullopt;
   const ValueId x = centered->input(0);
   Node* mean = rewriter.Producer(centered->input(1), "ReduceMean");
-  if (TrailingDims(rewriter, mean) != match.dims || mean->input(0) != x || rewriter.desc(x) != centered->output()) {
+  if (TrailingDims(rewriter, mean) != match.dims || mean->input(0) != x ||
+      rewriter.desc(x) != centered->output()) {
     return std::nullopt;
   }
   const bool difference = match.squared->is("SquaredDifference") && match.squared->input(0) == x &&
                           match.squared->input(1) == mean->out();
-  if (!difference && !(match.squared->is("Square") && match.squared->input(0) == match.value)) return std::nullopt;
+  if (!difference && !(match.squared->is("Square") && match.squared->input(0) == match.value))
+    return std::nullopt;
   match.interior.push_back(centered);
   match.interior.push_back(mean);
   return x;
@@ -144,8 +148,8 @@ absl::StatusOr<bool> FuseRmsNorm(Rewriter& rewriter, Node& node) {
 absl::StatusOr<bool> CanonicalLayerNorm(Rewriter& rewriter, Node& node) {
   if (!rewriter.OnlyFirstOutputUsed(node)) return false;
   const Shape& shape = node.output().shape;
-  ASSIGN_OR_RETURN(const int begin, NormalizeAxis(node.AttrOr<int64_t>("begin_norm_axis", 0),
-                                                  static_cast<int>(shape.size())));
+  ASSIGN_OR_RETURN(const int begin,
+                   NormalizeAxis(node.AttrOr<int64_t>("begin_norm_axis", 0), static_cast<int>(shape.size())));
   const Shape normalized(shape.begin() + begin, shape.end());
   for (int i : {1, 2}) {
     if (!node.input(i).valid() || rewriter.shape(node.input(i)) != normalized) return false;
@@ -153,8 +157,8 @@ absl::StatusOr<bool> CanonicalLayerNorm(Rewriter& rewriter, Node& node) {
   const float epsilon = node.AttrOr<float>("epsilon", node.is("LayerNorm") ? 1e-7f : 1e-5f);
   const ValueId constant =
       rewriter.AddConstant(absl::StrCat(node.name(), "/normalized_shape"), Tensor::Int64s(normalized));
-  RETURN_IF_ERROR(rewriter.Become(node, "LayerNormV4", {node.input(0), constant, node.input(1), node.input(2)},
-                                  {{"epsilon", epsilon}}));
+  RETURN_IF_ERROR(rewriter.Become(
+      node, "LayerNormV4", {node.input(0), constant, node.input(1), node.input(2)}, {{"epsilon", epsilon}}));
   return true;
 }
 

@@ -12,8 +12,9 @@
 namespace omserve {
 namespace {
 
-// A graph of random operators over tensors of shape [2,3,4], [3,4], [4] and [2,3,1], with what exporters add: chains
-// that compute shapes, detours by Reshape, Transpose and Cast, neutral constants, and the patterns of fused operators.
+// A graph of random operators over tensors of shape [2,3,4], [3,4], [4] and [2,3,1], with what exporters add:
+// chains that compute shapes, detours by Reshape, Transpose and Cast, neutral constants, and the patterns of
+// fused operators.
 class RandomGraph {
  public:
   explicit RandomGraph(uint32_t seed) : random_(seed) {
@@ -35,7 +36,8 @@ class RandomGraph {
   std::vector<int64_t> RandomPermutation(size_t rank) {
     std::vector<int64_t> perm(rank);
     for (size_t i = 0; i < rank; ++i) perm[i] = static_cast<int64_t>(i);
-    for (size_t i = rank; i > 1; --i) std::swap(perm[i - 1], perm[static_cast<size_t>(Below(static_cast<int>(i)))]);
+    for (size_t i = rank; i > 1; --i)
+      std::swap(perm[i - 1], perm[static_cast<size_t>(Below(static_cast<int>(i)))]);
     return perm;
   }
   // The shape of `x` as a computed value.
@@ -50,16 +52,22 @@ class RandomGraph {
     const ValueId x = Any();
     switch (Below(14)) {
       case 0:
-      case 1: return Push(b_.Op(kUnary[Below(6)], {x}));
+      case 1:
+        return Push(b_.Op(kUnary[Below(6)], {x}));
       case 2:
-      case 3: return Push(b_.Op(kBinary[Below(5)], {x, Any()}));
-      case 4: return Push(b_.Op(kBinary[Below(4)], {Small(), x}));
-      case 5: return Push(b_.Op("RealDiv", {x, b_.Scalar(static_cast<float>(1 + Below(4)))}));
-      case 6: return Push(b_.Op("Pow", {x, b_.Scalar(static_cast<float>(1 + Below(3)))}));
+      case 3:
+        return Push(b_.Op(kBinary[Below(5)], {x, Any()}));
+      case 4:
+        return Push(b_.Op(kBinary[Below(4)], {Small(), x}));
+      case 5:
+        return Push(b_.Op("RealDiv", {x, b_.Scalar(static_cast<float>(1 + Below(4)))}));
+      case 6:
+        return Push(b_.Op("Pow", {x, b_.Scalar(static_cast<float>(1 + Below(3)))}));
       case 7: {  // there and back by Transpose, possibly to another place
         const std::vector<int64_t> perm = RandomPermutation(shape(x).size());
         std::vector<int64_t> inverse(perm.size());
-        for (size_t i = 0; i < perm.size(); ++i) inverse[static_cast<size_t>(perm[i])] = static_cast<int64_t>(i);
+        for (size_t i = 0; i < perm.size(); ++i)
+          inverse[static_cast<size_t>(perm[i])] = static_cast<int64_t>(i);
         const ValueId there = b_.Op("Transpose", {x, b_.Ints(perm)});
         return Push(b_.Op("Transpose", {b_.Op("Relu", {there}), b_.Ints(inverse)}));
       }
@@ -69,16 +77,20 @@ class RandomGraph {
         b_.graph.node(back.node)->SetOutput(0, b_.graph.desc(x));
         return Push(back);
       }
-      case 9: return Push(b_.Op("Expand", {x, b_.Ints({2, 3, 1})}));
-      case 10: return Push(b_.Op("ReduceMean", {x, b_.Ints({-1})}, {{"keep_dims", true}}));
+      case 9:
+        return Push(b_.Op("Expand", {x, b_.Ints({2, 3, 1})}));
+      case 10:
+        return Push(b_.Op("ReduceMean", {x, b_.Ints({-1})}, {{"keep_dims", true}}));
       case 11: {  // a product with a transposed operand
         if (shape(x) != Shape{2, 3, 4}) return;
         const ValueId y = b_.Op("Transpose", {x, b_.Ints({0, 2, 1})});
         const ValueId scores = b_.Op("BatchMatMulV2", {x, y});
         return Push(b_.Op("BatchMatMulV2", {b_.Op("SoftmaxV2", {scores}), x}));
       }
-      case 12: return Push(Activation(x));
-      case 13: return Push(Norm(x));
+      case 12:
+        return Push(Activation(x));
+      case 13:
+        return Push(Norm(x));
     }
   }
 
@@ -92,7 +104,8 @@ class RandomGraph {
     if (shape(x).back() != 4) return x;
     const bool centered = Below(2) == 0;
     if (centered) x = b_.Op("Sub", {x, b_.Op("ReduceMean", {x, b_.Ints({-1})}, {{"keep_dims", true}})});
-    const ValueId mean = b_.Op("ReduceMean", {b_.Op("Pow", {x, b_.Scalar(2)}), b_.Ints({-1})}, {{"keep_dims", true}});
+    const ValueId mean =
+        b_.Op("ReduceMean", {b_.Op("Pow", {x, b_.Scalar(2)}), b_.Ints({-1})}, {{"keep_dims", true}});
     const ValueId root = b_.Op("Sqrt", {b_.Op("Add", {mean, b_.Scalar(0.1)})});
     return b_.Op("Mul", {b_.Op("RealDiv", {x, root}), b_.Weights({4})});
   }

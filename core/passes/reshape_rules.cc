@@ -90,11 +90,15 @@ absl::StatusOr<bool> MergeTransposes(Rewriter& rewriter, Node& node) {
 
 // Operators whose inputs broadcast against each other as in numpy.
 bool BroadcastsInputs(const Node& node) {
-  static constexpr const char* kTypes[] = {
-      "Add",        "Sub",        "Mul",       "Div",          "RealDiv",   "FloorDiv",   "TruncateDiv",
-      "Mod",        "FloorMod",   "Pow",       "Maximum",      "Minimum",   "Equal",      "NotEqual",
-      "Less",       "LessEqual",  "Greater",   "GreaterEqual", "SelectV2",  "LogicalAnd", "LogicalOr",
-      "BitwiseAnd", "BitwiseOr",  "BitwiseXor", "LeftShift",   "RightShift", "SquaredDifference"};
+  static constexpr const char* kTypes[] = {"Add",         "Sub",        "Mul",
+                                           "Div",         "RealDiv",    "FloorDiv",
+                                           "TruncateDiv", "Mod",        "FloorMod",
+                                           "Pow",         "Maximum",    "Minimum",
+                                           "Equal",       "NotEqual",   "Less",
+                                           "LessEqual",   "Greater",    "GreaterEqual",
+                                           "SelectV2",    "LogicalAnd", "LogicalOr",
+                                           "BitwiseAnd",  "BitwiseOr",  "BitwiseXor",
+                                           "LeftShift",   "RightShift", "SquaredDifference"};
   return absl::c_any_of(kTypes, [&](const char* type) { return node.is(type); });
 }
 
@@ -120,7 +124,8 @@ bool BroadcastsByItself(const Rewriter& rewriter, const Node& reader, int i, Val
   absl::StatusOr<Shape> batch = BroadcastShapes(absl::MakeConstSpan(narrow).subspan(0, narrow.size() - 2),
                                                 absl::MakeConstSpan(other).subspan(0, other.size() - 2));
   const Shape& output = reader.output().shape;
-  return batch.ok() && output.size() == batch->size() + 2 && std::equal(batch->begin(), batch->end(), output.begin());
+  return batch.ok() && output.size() == batch->size() + 2 &&
+         std::equal(batch->begin(), batch->end(), output.begin());
 }
 
 // Expand, and Tile of dimensions of size 1 → BroadcastTo a constant full shape.
@@ -136,14 +141,16 @@ absl::StatusOr<bool> CanonicalBroadcast(Rewriter& rewriter, Node& node) {
     const std::optional<std::vector<int64_t>> given = ConstantInts(rewriter.graph(), node.input(1));
     if (given && *given == shape && rewriter.desc(node.input(1)).type == DataType::kInt64) return false;
   }
-  RETURN_IF_ERROR(rewriter.Become(node, "BroadcastTo", {node.input(0), ShapeConstant(rewriter, node, shape)}));
+  RETURN_IF_ERROR(
+      rewriter.Become(node, "BroadcastTo", {node.input(0), ShapeConstant(rewriter, node, shape)}));
   return true;
 }
 
 // BroadcastTo that repeats nothing → Reshape or nothing; BroadcastTo(BroadcastTo(x)) → BroadcastTo(x).
 absl::StatusOr<bool> MergeBroadcasts(Rewriter& rewriter, Node& node) {
   const ValueId x = node.input(0);
-  if (NumElements(rewriter.shape(x)) == NumElements(node.output().shape) && NumElements(rewriter.shape(x)) > 0) {
+  if (NumElements(rewriter.shape(x)) == NumElements(node.output().shape) &&
+      NumElements(rewriter.shape(x)) > 0) {
     RETURN_IF_ERROR(rewriter.BecomeReshape(node, x));
     return true;
   }
@@ -173,8 +180,8 @@ absl::StatusOr<bool> BypassBroadcast(Rewriter& rewriter, Node& node) {
 std::vector<Rule> ReshapeRules() {
   return {
       {"canonical-reshape",
-       {"Reshape", "Squeeze", "SqueezeV2", "SqueezeV3", "Unsqueeze", "UnsqueezeV2", "UnsqueezeV3", "ExpandDims",
-        "Flatten", "FlattenV2"},
+       {"Reshape", "Squeeze", "SqueezeV2", "SqueezeV3", "Unsqueeze", "UnsqueezeV2", "UnsqueezeV3",
+        "ExpandDims", "Flatten", "FlattenV2"},
        CanonicalReshape},
       {"merge-reshapes", {"Reshape"}, MergeReshapes},
       {"canonical-transpose", {"TransposeD"}, CanonicalTranspose},

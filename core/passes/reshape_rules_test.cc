@@ -60,7 +60,8 @@ TEST(ReshapeRulesTest, ABroadcastVanishesWhereTheReaderBroadcasts) {
 TEST(ReshapeRulesTest, OneOfTwoBroadcastsStays) {
   GraphBuilder b;
   const ValueId shape = b.Ints({3, 4});
-  const ValueId p = b.Op("Expand", {b.Data("p", {1, 4}), shape}), q = b.Op("Expand", {b.Data("q", {4}), shape});
+  const ValueId p = b.Op("Expand", {b.Data("p", {1, 4}), shape}),
+                q = b.Op("Expand", {b.Data("q", {4}), shape});
   b.Output(b.Op("Add", {p, q}));
   EXPECT_EQ(Simplified(b.graph), "BroadcastTo Add");
 }

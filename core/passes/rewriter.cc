@@ -90,8 +90,8 @@ bool Rewriter::ReadOnlyWithin(absl::Span<Node* const> nodes, const Node& root) c
   return true;
 }
 
-absl::StatusOr<ValueId> Rewriter::Add(const std::string& type, const std::string& name, std::vector<ValueId> inputs,
-                                      AttrMap attrs) {
+absl::StatusOr<ValueId> Rewriter::Add(const std::string& type, const std::string& name,
+                                      std::vector<ValueId> inputs, AttrMap attrs) {
   Node* node = graph_.AddNode(type, name, std::move(inputs));
   for (auto& [key, value] : attrs) node->SetAttr(key, std::move(value));
   RETURN_IF_ERROR(InferNode(graph_, *node));
@@ -100,7 +100,7 @@ absl::StatusOr<ValueId> Rewriter::Add(const std::string& type, const std::string
   return node->out();
 }
 
-ValueId Rewriter::AddConstant(const std::string& name, Tensor value) {
+ValueId Rewriter::AddConstant(const std::string& name, TensorSlice value) {
   const Node* node = graph_.AddConst(name, std::move(value));
   Uses(node->id());
   Enqueue(node->id());
@@ -113,7 +113,8 @@ absl::Status Rewriter::CheckSameDesc(ValueId from, const TensorDesc& to, absl::s
                                           from.output, " from ", ToString(desc(from)), " to ", ToString(to)));
 }
 
-absl::Status Rewriter::Become(Node& node, const std::string& type, std::vector<ValueId> inputs, AttrMap attrs) {
+absl::Status Rewriter::Become(Node& node, const std::string& type, std::vector<ValueId> inputs,
+                              AttrMap attrs) {
   const std::vector<TensorDesc> before(node.outputs().begin(), node.outputs().end());
   const std::string old_type = node.type();
   EnqueueAround(node);
@@ -128,8 +129,8 @@ absl::Status Rewriter::Become(Node& node, const std::string& type, std::vector<V
   for (const Use& use : Uses(node.id())) {
     if (use.output < node.num_outputs() && node.output(use.output) == before[use.output]) continue;
     return absl::InternalError(
-        absl::StrCat("rewriting '", node.name(), "' from ", old_type, " to ", type, " changes output ", use.output,
-                     " from ", ToString(before[use.output]), " to ",
+        absl::StrCat("rewriting '", node.name(), "' from ", old_type, " to ", type, " changes output ",
+                     use.output, " from ", ToString(before[use.output]), " to ",
                      use.output < node.num_outputs() ? ToString(node.output(use.output)) : "nothing"));
   }
   EnqueueAround(node);
@@ -216,7 +217,8 @@ absl::Status Rewriter::Drain(absl::Span<const Rule> rules) {
     auto [it, is_new] = by_type.try_emplace(type);
     for (const Rule& rule : rules) {
       if (!is_new) break;
-      const bool fits = rule.types.empty() || absl::c_any_of(rule.types, [&](const char* t) { return type == t; });
+      const bool fits =
+          rule.types.empty() || absl::c_any_of(rule.types, [&](const char* t) { return type == t; });
       if (fits) it->second.push_back(&rule);
     }
     return it->second;
@@ -236,7 +238,8 @@ absl::Status Rewriter::Drain(absl::Span<const Rule> rules) {
       if (!changed) continue;
       if (++rewrites_ > budget_) {
         return absl::InternalError(absl::StrCat("rule ", rule->name, " at node '", node->name(),
-                                                "': rewriting does not come to an end after ", budget_, " rewrites"));
+                                                "': rewriting does not come to an end after ", budget_,
+                                                " rewrites"));
       }
       Enqueue(id);
       break;
@@ -248,7 +251,8 @@ absl::Status Rewriter::Drain(absl::Span<const Rule> rules) {
 absl::Status Rewriter::Run(absl::Span<const Rule> rules) {
   rewrites_ = 0;
   budget_ = int64_t{64} * graph_.num_nodes() + 4096;
-  // A rule may look further than the neighbours that a change puts on the queue: sweep until a whole sweep is quiet.
+  // A rule may look further than the neighbours that a change puts on the queue: sweep until a whole sweep is
+  // quiet.
   for (int64_t before = -1; before != rewrites_;) {
     before = rewrites_;
     ASSIGN_OR_RETURN(const std::vector<int32_t> order, graph_.TopologicalOrder());

@@ -1,8 +1,8 @@
-// Rewriter: a static graph under local rewriting. It keeps who reads what up to date while rules change nodes, so
-// that a rule costs what it touches and not what the graph holds.
+// Rewriter: a static graph under local rewriting. It keeps who reads what up to date while rules change
+// nodes, so that a rule costs what it touches and not what the graph holds.
 //
-// A rule looks at one node (and what is around it) and either changes the graph through the Rewriter and returns
-// true, or leaves it alone and returns false:
+// A rule looks at one node (and what is around it) and either changes the graph through the Rewriter and
+// returns true, or leaves it alone and returns false:
 //
 //   absl::StatusOr<bool> DropDoubleNegation(Rewriter& rewriter, Node& node) {
 //     const Node* inner = rewriter.Producer(node.input(0), "Neg");
@@ -18,6 +18,7 @@
 #include <functional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -57,7 +58,8 @@ class Rewriter {
   const TensorDesc& desc(ValueId value) const { return graph_.desc(value); }
   const Shape& shape(ValueId value) const { return graph_.desc(value).shape; }
 
-  // The node behind a value if it has this type and the value is its first output; null else (and for an absent one).
+  // The node behind a value if it has this type and the value is its first output; null else (and for an
+  // absent one).
   Node* Producer(ValueId value, absl::string_view type);
 
   std::vector<Use> UsesOf(ValueId value) const;
@@ -66,16 +68,20 @@ class Rewriter {
   bool OnlyFirstOutputUsed(const Node& node) const;
   // The only reader of a value that is no graph output and is read once; null else.
   Node* OnlyReader(ValueId value);
-  // True when every use of the nodes' outputs is within `nodes` or `root`: replacing `root` leaves all of them dead.
+  // True when every use of the nodes' outputs is within `nodes` or `root`: replacing `root` leaves all of
+  // them dead.
   bool ReadOnlyWithin(absl::Span<Node* const> nodes, const Node& root) const;
 
   // A new inferred node. Its name is made unique.
   absl::StatusOr<ValueId> Add(const std::string& type, const std::string& name, std::vector<ValueId> inputs,
                               AttrMap attrs = {});
-  ValueId AddConstant(const std::string& name, Tensor value);
+  ValueId AddConstant(const std::string& name, TensorSlice value);
+  ValueId AddConstant(const std::string& name, Tensor value) {
+    return AddConstant(name, TensorSlice(std::move(value)));
+  }
 
-  // Makes `node` another operator in place, keeping its name and its readers. INTERNAL when the description of an
-  // output that is read would change: a rule's mistake.
+  // Makes `node` another operator in place, keeping its name and its readers. INTERNAL when the description
+  // of an output that is read would change: a rule's mistake.
   absl::Status Become(Node& node, const std::string& type, std::vector<ValueId> inputs, AttrMap attrs = {});
   // Become with the same type and attributes.
   absl::Status SetInputs(Node& node, std::vector<ValueId> inputs);
@@ -84,12 +90,12 @@ class Rewriter {
   // Turns `node`, of one output, into a constant under its own name.
   void BecomeConstant(Node& node, Tensor value);
 
-  // Readers of `from` read `to`. A graph output that would end up at a Data or Const keeps a node of its own: the
-  // producer of `from` becomes an Identity. INTERNAL when the descriptions differ.
+  // Readers of `from` read `to`. A graph output that would end up at a Data or Const keeps a node of its own:
+  // the producer of `from` becomes an Identity. INTERNAL when the descriptions differ.
   absl::Status Replace(ValueId from, ValueId to);
 
-  // Applies the rules, in their order at each node, until none changes anything; removes nodes that nobody reads on
-  // the way. Deterministic. INTERNAL, naming the rule, when the rules do not come to an end.
+  // Applies the rules, in their order at each node, until none changes anything; removes nodes that nobody
+  // reads on the way. Deterministic. INTERNAL, naming the rule, when the rules do not come to an end.
   absl::Status Run(absl::Span<const Rule> rules);
 
  private:

@@ -9,11 +9,12 @@
 namespace omserve {
 
 // Simplify: canonical operators, and fewer of them.
-std::vector<Rule> ArithmeticRules();   // neutral elements, casts, powers, constants that meet
-std::vector<Rule> ReshapeRules();      // what only renames, permutes or repeats elements
-std::vector<Rule> SliceRules();        // slices, pads, joins, gathers and reductions that do less than they say
-std::vector<Rule> MatrixRules();       // the matrix-product family and transposes around it
+std::vector<Rule> ArithmeticRules();  // neutral elements, casts, powers, constants that meet
+std::vector<Rule> ReshapeRules();     // what only renames, permutes or repeats elements
+std::vector<Rule> SliceRules();   // slices, pads, joins, gathers and reductions that do less than they say
+std::vector<Rule> MatrixRules();  // the matrix-product family and transposes around it
 std::vector<Rule> ConvolutionRules();  // batch normalisation and constant scales and shifts of convolutions
+std::vector<Rule> SplitRules();        // products whose result is split
 
 // FusePatterns: one operator for a subgraph.
 std::vector<Rule> NormalizationFusions();  // LayerNormV4, RmsNorm, SoftmaxV2

@@ -27,7 +27,9 @@ absl::Status CheckStatic(const Graph& graph) {
 
 // A rule: a node of one output whose inputs are constants and whose result is small becomes a constant.
 Rule FoldRule(const EvaluateFunction& evaluate) {
-  return {"fold-small", {}, [evaluate, policy = FoldSmall()](Rewriter& rewriter, Node& node) -> absl::StatusOr<bool> {
+  return {"fold-small",
+          {},
+          [evaluate, policy = FoldSmall()](Rewriter& rewriter, Node& node) -> absl::StatusOr<bool> {
             if (node.num_outputs() != 1) return false;
             // An Identity of a constant is there to give a graph output a node.
             if (node.is("Identity")) return false;
@@ -43,7 +45,8 @@ void Append(std::vector<Rule>& rules, std::vector<Rule> more) {
   for (Rule& rule : more) rules.push_back(std::move(rule));
 }
 
-// The planner and the devices want a node of its own behind each graph output: an Identity after a Data or a Const.
+// The planner and the devices want a node of its own behind each graph output: an Identity after a Data or a
+// Const.
 absl::Status SeparateOutputs(Graph& graph) {
   for (GraphOutput& output : graph.mutable_outputs()) {
     const Node& producer = *graph.node(output.value.node);
@@ -64,6 +67,7 @@ absl::Status Simplify(Graph& graph, const EvaluateFunction& evaluate) {
   Append(rules, ReshapeRules());
   Append(rules, SliceRules());
   Append(rules, MatrixRules());
+  Append(rules, SplitRules());
   Append(rules, ConvolutionRules());
   // Merging equal nodes opens the way for rules that want a single reader, or both inputs the same.
   for (bool merged = true; merged;) {

@@ -18,8 +18,8 @@ bool AllAre(const Rewriter& rewriter, ValueId value, int64_t expected) {
   return ints && absl::c_all_of(*ints, [expected](int64_t v) { return v == expected; });
 }
 
-// Whether a node with an output like its first input copies that input. A slice of full size with positive strides
-// begins at 0; pads may cancel out and are looked at.
+// Whether a node with an output like its first input copies that input. A slice of full size with positive
+// strides begins at 0; pads may cancel out and are looked at.
 bool CopiesInput(const Rewriter& rewriter, const Node& node) {
   if (node.is("Slice")) return true;
   if (node.is("StridedSlice")) return AllAre(rewriter, node.input(3), 1);
@@ -30,7 +30,8 @@ bool CopiesInput(const Rewriter& rewriter, const Node& node) {
 
 // A slice, pad or tile of everything → nothing.
 absl::StatusOr<bool> DropWholeSlice(Rewriter& rewriter, Node& node) {
-  const bool reshapes = node.AttrOr<int64_t>("new_axis_mask", 0) != 0 || node.AttrOr<int64_t>("shrink_axis_mask", 0) != 0;
+  const bool reshapes =
+      node.AttrOr<int64_t>("new_axis_mask", 0) != 0 || node.AttrOr<int64_t>("shrink_axis_mask", 0) != 0;
   if (reshapes || rewriter.desc(node.input(0)) != node.output() || !CopiesInput(rewriter, node)) return false;
   RETURN_IF_ERROR(rewriter.Replace(node.out(), node.input(0)));
   return true;
@@ -44,8 +45,8 @@ absl::StatusOr<bool> DropWholeSplit(Rewriter& rewriter, Node& node) {
   return true;
 }
 
-// Concat, ConcatV2, ConcatV2D → ConcatD; parts without elements are dropped (a past of length 0), nested ConcatD along
-// the same dimension are joined, and ConcatD of one part → that part.
+// Concat, ConcatV2, ConcatV2D → ConcatD; parts without elements are dropped (a past of length 0), nested
+// ConcatD along the same dimension are joined, and ConcatD of one part → that part.
 absl::StatusOr<bool> CanonicalConcat(Rewriter& rewriter, Node& node) {
   std::vector<ValueId> parts(node.inputs().begin(), node.inputs().end());
   int64_t axis = node.AttrOr<int64_t>("concat_dim", 0);
@@ -72,8 +73,8 @@ absl::StatusOr<bool> CanonicalConcat(Rewriter& rewriter, Node& node) {
     return true;
   }
   const int64_t count = static_cast<int64_t>(kept.size());
-  if (node.is("ConcatD") && absl::c_equal(kept, node.inputs()) && node.AttrOr<int64_t>("concat_dim", 0) == axis &&
-      node.AttrOr<int64_t>("N", 1) == count) {
+  if (node.is("ConcatD") && absl::c_equal(kept, node.inputs()) &&
+      node.AttrOr<int64_t>("concat_dim", 0) == axis && node.AttrOr<int64_t>("N", 1) == count) {
     return false;
   }
   RETURN_IF_ERROR(rewriter.Become(node, "ConcatD", std::move(kept), {{"concat_dim", axis}, {"N", count}}));
@@ -138,7 +139,8 @@ absl::StatusOr<bool> ReshapeOfReduce(Rewriter& rewriter, Node& node) {
   if (other != node.output().shape) return false;
   AttrMap attrs = reduce->attrs();
   attrs["keep_dims"] = !keeps;
-  RETURN_IF_ERROR(rewriter.Become(node, reduce->type(), {reduce->input(0), reduce->input(1)}, std::move(attrs)));
+  RETURN_IF_ERROR(
+      rewriter.Become(node, reduce->type(), {reduce->input(0), reduce->input(1)}, std::move(attrs)));
   return true;
 }
 
@@ -152,7 +154,8 @@ std::vector<Rule> SliceRules() {
       {"drop-whole-split", {"Split", "SplitD", "SplitV", "SplitVD"}, DropWholeSplit},
       {"canonical-concat", {"Concat", "ConcatD", "ConcatV2", "ConcatV2D"}, CanonicalConcat},
       {"canonical-reduce",
-       {"ReduceMean", "ReduceMeanD", "ReduceSum", "ReduceSumD", "ReduceMax", "ReduceMaxD", "ReduceMin", "ReduceProd"},
+       {"ReduceMean", "ReduceMeanD", "ReduceSum", "ReduceSumD", "ReduceMax", "ReduceMaxD", "ReduceMin",
+        "ReduceProd"},
        CanonicalReduce},
       {"reduce-of-ones", {"ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd"}, ReduceOfOnes},
       {"reshape-of-reduce", {"Reshape"}, ReshapeOfReduce},

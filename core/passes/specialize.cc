@@ -20,7 +20,8 @@ std::string InputList(const Graph& graph) {
 
 // `x:1,128`: what to write for an input, with 1 for what the model leaves open.
 std::string Suggestion(const Node& data) {
-  return absl::StrCat(data.name(), ":", absl::StrJoin(data.output().shape, ",", [](std::string* out, int64_t dim) {
+  return absl::StrCat(data.name(), ":",
+                      absl::StrJoin(data.output().shape, ",", [](std::string* out, int64_t dim) {
                         absl::StrAppend(out, dim == kUnknownDim ? 1 : dim);
                       }));
 }
@@ -28,8 +29,9 @@ std::string Suggestion(const Node& data) {
 absl::Status GiveShape(const Graph& graph, Node& data, const Shape& shape) {
   const TensorDesc declared = data.output();
   auto error = [&](absl::string_view what) {
-    return absl::InvalidArgumentError(absl::StrCat("the shape ", ToString(shape), " given for input '", data.name(),
-                                                   "' ", what, "; the model's inputs are ", InputList(graph)));
+    return absl::InvalidArgumentError(absl::StrCat("the shape ", ToString(shape), " given for input '",
+                                                   data.name(), "' ", what, "; the model's inputs are ",
+                                                   InputList(graph)));
   };
   if (shape.size() != declared.shape.size()) {
     return error(absl::StrCat("has ", shape.size(), " dimensions instead of ", declared.shape.size()));
@@ -37,10 +39,12 @@ absl::Status GiveShape(const Graph& graph, Node& data, const Shape& shape) {
   for (size_t i = 0; i < shape.size(); ++i) {
     if (shape[i] < 0) return error(absl::StrCat("leaves dimension ", i, " open"));
     if (declared.shape[i] != kUnknownDim && declared.shape[i] != shape[i]) {
-      return error(absl::StrCat("has ", shape[i], " in dimension ", i, ", where the model has ", declared.shape[i]));
+      return error(
+          absl::StrCat("has ", shape[i], " in dimension ", i, ", where the model has ", declared.shape[i]));
     }
   }
-  RETURN_IF_ERROR_WITH(CheckedByteSize({declared.type, shape}).status(), absl::StrCat("input '", data.name(), "'"));
+  RETURN_IF_ERROR_WITH(CheckedByteSize({declared.type, shape}).status(),
+                       absl::StrCat("input '", data.name(), "'"));
   data.SetOutput(0, {declared.type, shape});
   return absl::OkStatus();
 }
@@ -77,10 +81,10 @@ absl::Status ExplainUnresolved(const Graph& graph, const Node& node, const absl:
     const bool parameter = input.kind == InputKind::kParameter || input.kind == InputKind::kOptionalParameter;
     if (!parameter || !node.input(i).valid() || graph.ConstantOf(node.input(i)) != nullptr) continue;
     const Node& producer = *graph.node(node.input(i).node);
-    return absl::InvalidArgumentError(absl::StrCat("node '", node.name(), "' (", node.type(), "): input '", input.name,
-                                                   "' must be known when the model is built, but comes from '",
-                                                   producer.name(), "' (", producer.type(),
-                                                   "), which depends on the model's inputs or has no kernel here"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("node '", node.name(), "' (", node.type(), "): input '", input.name,
+                     "' must be known when the model is built, but comes from '", producer.name(), "' (",
+                     producer.type(), "), which depends on the model's inputs or has no kernel here"));
   }
   return absl::InvalidArgumentError(status.message());
 }
@@ -88,8 +92,9 @@ absl::Status ExplainUnresolved(const Graph& graph, const Node& node, const absl:
 absl::Status CheckStatic(const Node& node) {
   for (const TensorDesc& desc : node.outputs()) {
     if (IsStatic(desc.shape)) continue;
-    return absl::InvalidArgumentError(absl::StrCat("node '", node.name(), "' (", node.type(), "): the shape of its output ",
-                                                   ToString(desc), " depends on the values it is given; only static "
+    return absl::InvalidArgumentError(absl::StrCat("node '", node.name(), "' (", node.type(),
+                                                   "): the shape of its output ", ToString(desc),
+                                                   " depends on the values it is given; only static "
                                                    "shapes can be built"));
   }
   return absl::OkStatus();

@@ -93,7 +93,9 @@ void ExpectSameMeaning(const Graph& before, const Graph& after) {
     for (size_t k = 0; k < want.size(); ++k) {
       if (std::isnan(want[k]) && std::isnan(have[k])) continue;
       ASSERT_NEAR(want[k], have[k], 2e-5 * std::max(1.0, std::abs(want[k])))
-          << "output " << i << " element " << k << "\nbefore:\n" << Dump(before) << "after:\n" << Dump(after);
+          << "output " << i << " element " << k << "\nbefore:\n"
+          << Dump(before) << "after:\n"
+          << Dump(after);
     }
   }
 }

@@ -39,7 +39,8 @@ std::string Types(const Graph& graph);
 // Random values for the graph's inputs: floats in [-2, 2], integers in [0, 3].
 std::map<std::string, Tensor> RandomInputs(const Graph& graph, uint32_t seed);
 
-// Fails the test unless both graphs verify, have the same inputs and outputs, and give the same values up to rounding.
+// Fails the test unless both graphs verify, have the same inputs and outputs, and give the same values up to
+// rounding.
 void ExpectSameMeaning(const Graph& before, const Graph& after);
 
 // Simplify, checked by ExpectSameMeaning; returns Types.

@@ -120,7 +120,8 @@ class Interpreter {
     const Shape& shape = node_.output().shape;
     const Array& x = in_[0];
     if (Unary f = FindUnary(type)) return Fill(shape, [&](const Index& i) { return f(At(x, i)); });
-    if (Binary f = FindBinary(type)) return Fill(shape, [&](const Index& i) { return f(At(x, i), At(in_[1], i)); });
+    if (Binary f = FindBinary(type))
+      return Fill(shape, [&](const Index& i) { return f(At(x, i), At(in_[1], i)); });
     if (type == "AddN") {
       return Fill(shape, [&](const Index& i) {
         return absl::c_accumulate(in_, 0.0, [&](double sum, const Array& term) { return sum + At(term, i); });
@@ -132,14 +133,17 @@ class Interpreter {
     if (type == "ClipByValue") {
       return Fill(shape, [&](const Index& i) { return std::clamp(At(x, i), At(in_[1], i), At(in_[2], i)); });
     }
-    for (const char* view : {"Reshape", "Squeeze", "Unsqueeze", "ExpandDims", "Flatten", "Identity", "Dropout"}) {
+    for (const char* view :
+         {"Reshape", "Squeeze", "Unsqueeze", "ExpandDims", "Flatten", "Identity", "Dropout"}) {
       if (absl::StartsWith(type, view)) return Array{shape, x.values};
     }
     if (type == "Cast") {
-      const bool truncates = node_.output().type == DataType::kInt64 || node_.output().type == DataType::kInt32;
+      const bool truncates =
+          node_.output().type == DataType::kInt64 || node_.output().type == DataType::kInt32;
       return Fill(shape, [&](const Index& i) { return truncates ? std::trunc(At(x, i)) : At(x, i); });
     }
-    if (type == "Expand" || type == "BroadcastTo") return Fill(shape, [&](const Index& i) { return At(x, i); });
+    if (type == "Expand" || type == "BroadcastTo")
+      return Fill(shape, [&](const Index& i) { return At(x, i); });
     if (type == "Fill") return Fill(shape, [&](const Index&) { return in_[1].values[0]; });
     if (type == "Range") {
       return Fill(shape, [&](const Index& i) { return x.values[0] + i[0] * in_[2].values[0]; });
@@ -163,7 +167,8 @@ class Interpreter {
     }
     if (type == "Muls" || type == "Adds") {
       const double value = node_.AttrOr<float>("value", 0);
-      return Fill(shape, [&](const Index& i) { return type == "Muls" ? At(x, i) * value : At(x, i) + value; });
+      return Fill(shape,
+                  [&](const Index& i) { return type == "Muls" ? At(x, i) * value : At(x, i) + value; });
     }
     if (type == "Swish") {
       const double scale = node_.AttrOr<float>("scale", 1);
@@ -189,7 +194,8 @@ class Interpreter {
  private:
   Array Concat(bool by_attr) const {
     const size_t count = by_attr ? in_.size() : in_.size() - 1;
-    const int64_t given = by_attr ? node_.AttrOr<int64_t>("concat_dim", 0) : static_cast<int64_t>(in_.back().values[0]);
+    const int64_t given =
+        by_attr ? node_.AttrOr<int64_t>("concat_dim", 0) : static_cast<int64_t>(in_.back().values[0]);
     const int64_t axis = given < 0 ? given + static_cast<int64_t>(node_.output().shape.size()) : given;
     return Fill(node_.output().shape, [&](Index i) {
       size_t part = 0;
@@ -235,7 +241,8 @@ class Interpreter {
       if (axis < 0) axis += static_cast<int64_t>(x.shape.size());
       if (in_.size() > 4 && !in_[4].values.empty()) stride[axis] = static_cast<int64_t>(in_[4].values[k]);
       const double from = in_[1].values[k] < 0 ? in_[1].values[k] + x.shape[axis] : in_[1].values[k];
-      begin[axis] = static_cast<int64_t>(std::clamp<double>(from, 0, x.shape[axis] - (stride[axis] < 0 ? 1 : 0)));
+      begin[axis] =
+          static_cast<int64_t>(std::clamp<double>(from, 0, x.shape[axis] - (stride[axis] < 0 ? 1 : 0)));
     }
     return Fill(node_.output().shape, [&](Index i) {
       for (size_t d = 0; d < i.size(); ++d) i[d] = begin[d] + i[d] * stride[d];
@@ -248,7 +255,8 @@ class Interpreter {
     const std::string& type = node_.type();
     Shape kept = x.shape;
     std::vector<int64_t> by_attr = node_.AttrOr<std::vector<int64_t>>("axes", {});
-    std::vector<double> axes = in_.size() > 1 ? in_[1].values : std::vector<double>(by_attr.begin(), by_attr.end());
+    std::vector<double> axes =
+        in_.size() > 1 ? in_[1].values : std::vector<double>(by_attr.begin(), by_attr.end());
     for (double axis : axes) kept[static_cast<size_t>(axis < 0 ? axis + x.shape.size() : axis)] = 1;
     Array result{kept, std::vector<double>(static_cast<size_t>(NumElements(kept)), 0)};
     if (absl::StartsWith(type, "ReduceMax")) absl::c_fill(result.values, -INFINITY);
@@ -258,7 +266,8 @@ class Interpreter {
       sum = absl::StartsWith(type, "ReduceMax") ? std::max(sum, At(x, i)) : sum + At(x, i);
     });
     if (absl::StartsWith(type, "ReduceMean")) {
-      for (double& value : result.values) value *= static_cast<double>(result.values.size()) / x.values.size();
+      for (double& value : result.values)
+        value *= static_cast<double>(result.values.size()) / x.values.size();
     }
     return {node_.output().shape, result.values};
   }
@@ -269,7 +278,8 @@ class Interpreter {
     explicit RowMajor(Shape shape) : shape_(std::move(shape)) {}
     size_t operator()(const Index& index) const {
       int64_t offset = 0;
-      for (size_t d = 0; d < shape_.size(); ++d) offset = offset * shape_[d] + (shape_[d] == 1 ? 0 : index[d]);
+      for (size_t d = 0; d < shape_.size(); ++d)
+        offset = offset * shape_[d] + (shape_[d] == 1 ? 0 : index[d]);
       return static_cast<size_t>(offset);
     }
 
@@ -364,39 +374,73 @@ class Interpreter {
 
 std::vector<double> ToDoubles(const Tensor& tensor) {
   switch (tensor.type()) {
-    case DataType::kFloat: return Widened<float>(tensor);
-    case DataType::kDouble: return Widened<double>(tensor);
-    case DataType::kInt32: return Widened<int32_t>(tensor);
-    case DataType::kInt64: return Widened<int64_t>(tensor);
-    case DataType::kBool: return Widened<bool>(tensor);
-    default: return {};
+    case DataType::kFloat:
+      return Widened<float>(tensor);
+    case DataType::kDouble:
+      return Widened<double>(tensor);
+    case DataType::kInt32:
+      return Widened<int32_t>(tensor);
+    case DataType::kInt64:
+      return Widened<int64_t>(tensor);
+    case DataType::kBool:
+      return Widened<bool>(tensor);
+    default:
+      return {};
   }
 }
 
 Tensor FromDoubles(const TensorDesc& desc, const std::vector<double>& values) {
   switch (desc.type) {
-    case DataType::kDouble: return Narrowed<double>(desc, values);
-    case DataType::kInt32: return Narrowed<int32_t>(desc, values);
-    case DataType::kInt64: return Narrowed<int64_t>(desc, values);
-    case DataType::kBool: return Narrowed<bool>(desc, values);
-    default: return Narrowed<float>(desc, values);
+    case DataType::kDouble:
+      return Narrowed<double>(desc, values);
+    case DataType::kInt32:
+      return Narrowed<int32_t>(desc, values);
+    case DataType::kInt64:
+      return Narrowed<int64_t>(desc, values);
+    case DataType::kBool:
+      return Narrowed<bool>(desc, values);
+    default:
+      return Narrowed<float>(desc, values);
   }
 }
+
+namespace {
+
+// The only operator here with several outputs that are all computed.
+std::vector<Tensor> SplitV(const Node& node, const Array& x, int64_t axis) {
+  std::vector<Tensor> outputs;
+  const size_t dim = static_cast<size_t>(axis < 0 ? axis + static_cast<int64_t>(x.shape.size()) : axis);
+  int64_t begin = 0;
+  for (const TensorDesc& desc : node.outputs()) {
+    const Array part = Fill(desc.shape, [&](Index i) {
+      i[dim] += begin;
+      return At(x, i);
+    });
+    outputs.push_back(FromDoubles(desc, part.values));
+    begin += desc.shape[dim];
+  }
+  return outputs;
+}
+
+}  // namespace
 
 absl::StatusOr<std::vector<Tensor>> EvaluateReference(const Graph& graph, const Node& node,
                                                       absl::Span<const Tensor> inputs) {
   std::vector<Array> arrays;
   for (const Tensor& input : inputs) arrays.push_back({input.shape(), ToDoubles(input)});
+  if (node.is("SplitV")) return SplitV(node, arrays[0], static_cast<int64_t>(arrays[2].values[0]));
   ASSIGN_OR_RETURN(Array result, Interpreter(node, std::move(arrays)).Run());
   // Further outputs (statistics of normalisations) are not computed.
   std::vector<Tensor> outputs = {FromDoubles(node.output(), result.values)};
   for (int i = 1; i < node.num_outputs(); ++i) {
-    outputs.push_back(FromDoubles(node.output(i), std::vector<double>(NumElements(node.output(i).shape), NAN)));
+    outputs.push_back(
+        FromDoubles(node.output(i), std::vector<double>(NumElements(node.output(i).shape), NAN)));
   }
   return outputs;
 }
 
-absl::StatusOr<std::vector<Tensor>> RunReference(const Graph& graph, const std::map<std::string, Tensor>& inputs) {
+absl::StatusOr<std::vector<Tensor>> RunReference(const Graph& graph,
+                                                 const std::map<std::string, Tensor>& inputs) {
   absl::flat_hash_map<ValueId, Tensor> values;
   ASSIGN_OR_RETURN(const std::vector<int32_t> order, graph.TopologicalOrder());
   for (int32_t id : order) {
@@ -405,7 +449,8 @@ absl::StatusOr<std::vector<Tensor>> RunReference(const Graph& graph, const std::
       values[node.out()] = node.constant()->Materialize();
     } else if (node.is_data()) {
       auto it = inputs.find(node.name());
-      if (it == inputs.end()) return absl::InvalidArgumentError(absl::StrCat("no value for '", node.name(), "'"));
+      if (it == inputs.end())
+        return absl::InvalidArgumentError(absl::StrCat("no value for '", node.name(), "'"));
       values[node.out()] = it->second;
     } else {
       std::vector<Tensor> operands;

@@ -1,5 +1,5 @@
-// A reference interpreter for tests: every operator straight from its definition, in doubles. Slow, short, and
-// independent of any device.
+// A reference interpreter for tests: every operator straight from its definition, in doubles. Slow, short,
+// and independent of any device.
 #ifndef OMSERVE_CORE_PASSES_TESTING_REFERENCE_H_
 #define OMSERVE_CORE_PASSES_TESTING_REFERENCE_H_
 
@@ -18,7 +18,8 @@ absl::StatusOr<std::vector<Tensor>> EvaluateReference(const Graph& graph, const 
                                                       absl::Span<const Tensor> inputs);
 
 // The graph's outputs, in order, for inputs by name.
-absl::StatusOr<std::vector<Tensor>> RunReference(const Graph& graph, const std::map<std::string, Tensor>& inputs);
+absl::StatusOr<std::vector<Tensor>> RunReference(const Graph& graph,
+                                                 const std::map<std::string, Tensor>& inputs);
 
 // The elements of any numeric tensor as doubles, and back.
 std::vector<double> ToDoubles(const Tensor& tensor);
