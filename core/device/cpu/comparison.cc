@@ -1,6 +1,9 @@
 // Comparisons, logic and selection, with numpy broadcasting.
+#include <algorithm>
 #include <array>
 #include <cstdint>
+#include <memory>
+#include <type_traits>
 
 #include "core/device/cpu/broadcast.h"
 #include "core/device/cpu/dispatch.h"
@@ -108,6 +111,22 @@ struct BitOr {
   template <typename T>
   static T Apply(T a, T b) { return static_cast<T>(a | b); }
 };
+// Shifts by the width or more give what all smaller shifts tend to; negative amounts count as none.
+struct ShiftLeft {
+  template <typename T>
+  static T Apply(T a, T b) {
+    using U = std::make_unsigned_t<T>;
+    if (b < 0) return a;
+    return b >= static_cast<T>(8 * sizeof(T)) ? T{0} : static_cast<T>(static_cast<uint64_t>(static_cast<U>(a)) << b);
+  }
+};
+struct ShiftRight {
+  template <typename T>
+  static T Apply(T a, T b) {
+    if (b < 0) return a;
+    return static_cast<T>(a >> std::min<T>(b, static_cast<T>(8 * sizeof(T) - 1)));
+  }
+};
 struct BitXor {
   template <typename T>
   static T Apply(T a, T b) { return static_cast<T>(a ^ b); }
@@ -136,6 +155,16 @@ class BitwiseKernel : public Kernel {
   const Broadcast<2> broadcast_;
   const int threads_;
 };
+
+template <typename Op>
+Made MakeShift(const KernelRequest& request) {
+  std::unique_ptr<Kernel> kernel;
+  Dispatch<int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t>(
+      request.inputs[0].type,
+      [&](auto tag) { kernel = std::make_unique<BitwiseKernel<Op, typename decltype(tag)::type>>(request); });
+  if (kernel == nullptr) return request.UnsupportedType(0);
+  return kernel;
+}
 
 template <typename Op>
 Made MakeBitwise(const KernelRequest& request) {
@@ -259,6 +288,8 @@ void AddComparisonKernels(KernelTable& table) {
   table.Add({"BitwiseAnd"}, MakeBitwise<BitAnd>);
   table.Add({"BitwiseOr"}, MakeBitwise<BitOr>);
   table.Add({"BitwiseXor"}, MakeBitwise<BitXor>);
+  table.Add({"LeftShift"}, MakeShift<ShiftLeft>);
+  table.Add({"RightShift"}, MakeShift<ShiftRight>);
   table.Add({"SelectV2", "Select"}, MakeSelect);
   table.Add({"MaskedFill"}, MakeMaskedFill);
 }

@@ -2,8 +2,10 @@
 #include <array>
 #include <cmath>
 #include <memory>
+#include <string>
 #include <type_traits>
 
+#include "core/device/cpu/arithmetic.h"
 #include "core/device/cpu/broadcast.h"
 #include "core/device/cpu/dispatch.h"
 #include "core/device/cpu/kernel.h"
@@ -13,48 +15,32 @@ namespace omserve::cpu {
 
 namespace {
 
-// Integer arithmetic wraps around, as on the devices these models come from, so it is done unsigned.
-template <typename T>
-using Wrapping = typename std::conditional_t<std::is_integral_v<T>, std::make_unsigned<T>, std::type_identity<T>>::type;
-
 struct Add {
   template <typename T>
   static OMSERVE_INLINE T Apply(T a, T b) {
-    using U = Wrapping<T>;
-    return static_cast<T>(static_cast<U>(a) + static_cast<U>(b));
+    return WrappingAdd(a, b);
   }
 };
 
 struct Sub {
   template <typename T>
   static OMSERVE_INLINE T Apply(T a, T b) {
-    using U = Wrapping<T>;
-    return static_cast<T>(static_cast<U>(a) - static_cast<U>(b));
+    return WrappingSub(a, b);
   }
 };
-
-template <typename T>
-OMSERVE_INLINE T Multiply(T a, T b) {
-  if constexpr (std::is_integral_v<T> && sizeof(T) < sizeof(int)) {
-    return static_cast<T>(int{a} * int{b});  // promoted: cannot overflow
-  } else {
-    using U = Wrapping<T>;
-    return static_cast<T>(static_cast<U>(a) * static_cast<U>(b));
-  }
-}
 
 struct Mul {
   template <typename T>
   static OMSERVE_INLINE T Apply(T a, T b) {
-    return Multiply(a, b);
+    return WrappingMul(a, b);
   }
 };
 
 struct SquaredDifference {
   template <typename T>
   static OMSERVE_INLINE T Apply(T a, T b) {
-    const T difference = Sub::Apply(a, b);
-    return Multiply(difference, difference);
+    const T difference = WrappingSub(a, b);
+    return WrappingMul(difference, difference);
   }
 };
 
@@ -80,7 +66,7 @@ struct TruncateDiv {
   template <typename T>
   static OMSERVE_INLINE T Apply(T a, T b) {
     if constexpr (std::is_integral_v<T> && std::is_signed_v<T>) {
-      if (b == -1) return Sub::Apply(T{0}, a);
+      if (b == -1) return WrappingSub(T{0}, a);
       return static_cast<T>(a / b);
     } else if constexpr (std::is_integral_v<T>) {
       return static_cast<T>(a / b);
@@ -103,7 +89,7 @@ struct FloorDiv {
   static OMSERVE_INLINE T Apply(T a, T b) {
     if constexpr (std::is_integral_v<T>) {
       const T quotient = TruncateDiv::Apply(a, b);
-      const bool inexact = Sub::Apply(a, Multiply(quotient, b)) != 0;
+      const bool inexact = WrappingSub(a, WrappingMul(quotient, b)) != 0;
       return static_cast<T>(inexact && (a < 0) != (b < 0) ? quotient - 1 : quotient);
     } else {
       return std::floor(a / b);
@@ -116,7 +102,7 @@ struct Mod {
   template <typename T>
   static OMSERVE_INLINE T Apply(T a, T b) {
     if constexpr (std::is_integral_v<T>) {
-      return Sub::Apply(a, Multiply(TruncateDiv::Apply(a, b), b));
+      return WrappingSub(a, WrappingMul(TruncateDiv::Apply(a, b), b));
     } else {
       return std::fmod(a, b);
     }
@@ -128,7 +114,7 @@ struct FloorMod {
   template <typename T>
   static OMSERVE_INLINE T Apply(T a, T b) {
     const T remainder = Mod::Apply(a, b);
-    return remainder != 0 && (remainder < 0) != (b < 0) ? Add::Apply(remainder, b) : remainder;
+    return remainder != 0 && (remainder < 0) != (b < 0) ? WrappingAdd(remainder, b) : remainder;
   }
 };
 
@@ -138,8 +124,8 @@ struct Power {
     if constexpr (std::is_integral_v<T>) {
       if (b < 0) return a == 1 ? T{1} : a == static_cast<T>(-1) ? static_cast<T>(b % 2 == 0 ? 1 : -1) : T{0};
       T result = 1;
-      for (T base = a; b > 0; b = static_cast<T>(b / 2), base = Multiply(base, base)) {
-        if (b % 2 != 0) result = Multiply(result, base);
+      for (T base = a; b > 0; b = static_cast<T>(b / 2), base = WrappingMul(base, base)) {
+        if (b % 2 != 0) result = WrappingMul(result, base);
       }
       return result;
     } else {
@@ -380,6 +366,47 @@ absl::StatusOr<std::unique_ptr<Kernel>> MakeClip(const KernelRequest& request) {
   return kernel;
 }
 
+// y = x1 + alpha * x2, broadcast.
+class AxpyKernel : public Kernel {
+ public:
+  explicit AxpyKernel(const KernelRequest& request)
+      : broadcast_(request.output_shape(), {&request.input_shape(0), &request.input_shape(1)}),
+        alpha_(request.Attr<float>("alpha")), threads_(request.threads) {}
+
+  absl::Status Run(const void* const* inputs, void* const* outputs, KernelContext&) override {
+    const float* a = static_cast<const float*>(inputs[0]);
+    const float* b = static_cast<const float*>(inputs[1]);
+    float* y = static_cast<float*>(outputs[0]);
+    const int64_t a_step = broadcast_.step(0), b_step = broadcast_.step(1);
+    broadcast_.ForEachRow(threads_, [&](int64_t to, const std::array<int64_t, 2>& from, int64_t count) {
+      for (int64_t i = 0; i < count; ++i) {
+        y[to + i] = a[from[0] + i * a_step] + alpha_ * b[from[1] + i * b_step];
+      }
+    });
+    return absl::OkStatus();
+  }
+
+ private:
+  const Broadcast<2> broadcast_;
+  const float alpha_;
+  const int threads_;
+};
+
+absl::StatusOr<std::unique_ptr<Kernel>> MakeAxpy(const KernelRequest& request) {
+  if (request.inputs[0].type != DataType::kFloat) return request.UnsupportedType(0);
+  return std::make_unique<AxpyKernel>(request);
+}
+
+// BiasAdd: an addition whose second operand lies along the channels.
+absl::StatusOr<std::unique_ptr<Kernel>> MakeBiasAdd(const KernelRequest& request) {
+  KernelRequest aligned = request;
+  const int64_t rank = static_cast<int64_t>(request.input_shape(0).size());
+  if (request.Attr<std::string>("data_format") == "NCHW" && rank > 2) {
+    aligned.inputs[1].shape.resize(static_cast<size_t>(rank - 1), 1);
+  }
+  return MakeBinary<Add>(aligned);
+}
+
 }  // namespace
 
 void AddElementwiseBinaryKernels(KernelTable& table) {
@@ -395,6 +422,8 @@ void AddElementwiseBinaryKernels(KernelTable& table) {
   table.Add({"Minimum"}, MakeBinary<Minimum>);
   table.Add({"SquaredDifference"}, MakeBinary<SquaredDifference>);
   table.Add({"Pow"}, MakePow);
+  table.Add({"Axpy"}, MakeAxpy);
+  table.Add({"BiasAdd"}, MakeBiasAdd);
   table.Add({"Muls"}, MakeNumber<Mul>);
   table.Add({"Adds"}, MakeNumber<Add>);
   table.Add({"AddN", "AccumulateNV2"}, MakeSum);

@@ -4,6 +4,7 @@
 #include <type_traits>
 
 #include "core/base/status.h"
+#include "core/device/cpu/arithmetic.h"
 #include "core/device/cpu/dispatch.h"
 #include "core/device/cpu/unary.h"
 #include "core/device/cpu/vector_math.h"
@@ -87,12 +88,8 @@ struct ErfOf {
 struct NegOf {
   template <typename T>
   OMSERVE_INLINE T operator()(T x) const {
-    if constexpr (std::is_integral_v<T>) {
-      using U = std::make_unsigned_t<T>;
-      return static_cast<T>(U{0} - static_cast<U>(x));
-    } else {
-      return -x;
-    }
+    if constexpr (std::is_integral_v<T>) return WrappingSub(T{0}, x);
+    else return -x;
   }
 };
 struct AbsOf {
@@ -115,11 +112,7 @@ struct SignOf {
 struct SquareOf {
   template <typename T>
   OMSERVE_INLINE T operator()(T x) const {
-    if constexpr (std::is_integral_v<T>) {
-      return static_cast<T>(static_cast<uint64_t>(x) * static_cast<uint64_t>(x));
-    } else {
-      return x * x;
-    }
+    return WrappingMul(x, x);
   }
 };
 struct InvertOf {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/base/status.h"
+#include "core/device/cpu/arithmetic.h"
 #include "core/device/cpu/dispatch.h"
 #include "core/device/cpu/kernel.h"
 #include "core/device/cpu/parallel.h"
@@ -207,15 +208,15 @@ struct Assign {
 };
 struct Accumulate {
   template <typename T>
-  static T Apply(T old, T update) { return static_cast<T>(old + update); }
+  static T Apply(T old, T update) { return WrappingAdd(old, update); }
 };
 struct Subtract {
   template <typename T>
-  static T Apply(T old, T update) { return static_cast<T>(old - update); }
+  static T Apply(T old, T update) { return WrappingSub(old, update); }
 };
 struct Multiply {
   template <typename T>
-  static T Apply(T old, T update) { return static_cast<T>(old * update); }
+  static T Apply(T old, T update) { return WrappingMul(old, update); }
 };
 struct Highest {
   template <typename T>

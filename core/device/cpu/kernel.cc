@@ -50,6 +50,10 @@ const KernelTable& KernelTable::Get() {
   static const KernelTable& table = *[] {
     auto* made = new KernelTable;
     AddMatMulKernels(*made);
+    AddEinsumKernels(*made);
+    AddConvolutionKernels(*made);
+    AddPoolingKernels(*made);
+    AddResizeKernels(*made);
     AddElementwiseBinaryKernels(*made);
     AddElementwiseUnaryKernels(*made);
     AddComparisonKernels(*made);

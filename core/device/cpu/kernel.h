@@ -107,6 +107,10 @@ std::unique_ptr<Kernel> MakeView(int input, size_t offset = 0);
 
 // The families, one file each.
 void AddMatMulKernels(KernelTable& table);
+void AddEinsumKernels(KernelTable& table);
+void AddConvolutionKernels(KernelTable& table);
+void AddPoolingKernels(KernelTable& table);
+void AddResizeKernels(KernelTable& table);
 void AddElementwiseBinaryKernels(KernelTable& table);
 void AddElementwiseUnaryKernels(KernelTable& table);
 void AddComparisonKernels(KernelTable& table);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/base/status.h"
+#include "core/device/cpu/arithmetic.h"
 #include "core/device/cpu/dispatch.h"
 #include "core/device/cpu/kernel.h"
 #include "core/device/cpu/parallel.h"
@@ -17,19 +18,6 @@ namespace omserve::cpu {
 namespace {
 
 using Made = absl::StatusOr<std::unique_ptr<Kernel>>;
-
-template <typename T>
-using Wrapping = typename std::conditional_t<std::is_integral_v<T>, std::make_unsigned<T>, std::type_identity<T>>::type;
-
-template <typename T>
-OMSERVE_INLINE T WrappingAdd(T a, T b) {
-  return static_cast<T>(static_cast<Wrapping<T>>(a) + static_cast<Wrapping<T>>(b));
-}
-template <typename T>
-OMSERVE_INLINE T WrappingMul(T a, T b) {
-  if constexpr (std::is_integral_v<T>) return static_cast<T>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));
-  else return a * b;
-}
 
 // A reduction: result = Finish(Combine over Map(x), from First), all on T.
 struct Plain {
@@ -81,7 +69,7 @@ struct SumSquare : Total {
 };
 struct SumAbs : Total {
   template <typename T>
-  static OMSERVE_INLINE T Map(T x) { return x < T{0} ? static_cast<T>(Wrapping<T>{0} - static_cast<Wrapping<T>>(x)) : x; }
+  static OMSERVE_INLINE T Map(T x) { return x < T{0} ? WrappingSub(T{0}, x) : x; }
 };
 struct Norm2 : SumSquare {
   template <typename T>
@@ -380,8 +368,8 @@ void AddReductionKernels(KernelTable& table) {
   table.Add({"ReduceMax", "ReduceMaxD"}, MakeReduce<Largest>);
   table.Add({"ReduceMin", "ReduceMinD"}, MakeReduce<Smallest>);
   table.Add({"SquareSumV1"}, MakeReduce<SumSquare>);
-  table.Add({"ReduceLogSum"}, MakeFloatingReduce<LogTotal>);
-  table.Add({"ReduceLogSumExp"}, MakeLogSumExp);
+  table.Add({"ReduceLogSum", "ReduceLogSumD"}, MakeFloatingReduce<LogTotal>);
+  table.Add({"ReduceLogSumExp", "ReduceLogSumExpD"}, MakeLogSumExp);
   table.Add({"ReduceAll"}, MakeLogicReduce<All>);
   table.Add({"ReduceAny"}, MakeLogicReduce<Any>);
   table.Add({"LpNormV2"}, MakeLpNorm);

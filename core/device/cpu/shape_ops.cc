@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/base/status.h"
+#include "core/device/cpu/arithmetic.h"
 #include "core/device/cpu/dispatch.h"
 #include "core/device/cpu/kernel.h"
 #include "core/device/cpu/parallel.h"
@@ -61,7 +62,7 @@ class RangeKernel : public Kernel {
     const T start = *static_cast<const T*>(inputs[0]);
     const T delta = *static_cast<const T*>(inputs[2]);
     T* y = static_cast<T*>(outputs[0]);
-    for (int64_t i = 0; i < count_; ++i) y[i] = static_cast<T>(start + static_cast<T>(i) * delta);
+    for (int64_t i = 0; i < count_; ++i) y[i] = WrappingAdd(start, WrappingMul(static_cast<T>(i), delta));
     return absl::OkStatus();
   }
 
