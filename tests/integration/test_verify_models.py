@@ -1,0 +1,35 @@
+"""`omctl verify`: real trained models and generated families against reference outputs, whole and cut."""
+
+import pytest
+
+TRANSFORMERS = ["stories260k", "stories260k_with_past", "use_lite_en"]
+OTHERS = ["mnist_burn", "mnist_cntk", "ocr_det", "ocr_cls"]
+
+
+def check(omctl, folder, tensor_parallel):
+    done = omctl("verify", folder, "--tensor-parallel", tensor_parallel, "--rtol", "1e-3", "--atol", "1e-4")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("tensor_parallel", [1, 2, 4])
+@pytest.mark.parametrize("name", TRANSFORMERS)
+def test_real_transformers(omctl, real_models, name, tensor_parallel):
+    check(omctl, real_models / name, tensor_parallel)
+
+
+@pytest.mark.parametrize("tensor_parallel", [1, 2])
+@pytest.mark.parametrize("name", OTHERS)
+def test_real_convolutional(omctl, real_models, name, tensor_parallel):
+    check(omctl, real_models / name, tensor_parallel)
+
+
+@pytest.mark.parametrize("tensor_parallel", [1, 2, 4])
+@pytest.mark.parametrize("name", ["gpt2", "bert", "llama", "vit", "resnet50"])
+def test_generated_families(omctl, generated_models, name, tensor_parallel):
+    check(omctl, generated_models / name, tensor_parallel)
+
+
+def test_control_flow_is_refused_by_name(omctl, real_models):
+    done = omctl("verify", real_models / "silero_vad_v5")
+    assert done.returncode == 1
+    assert "If" in done.stderr + done.stdout and "subgraph" in done.stderr + done.stdout
