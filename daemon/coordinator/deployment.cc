@@ -305,7 +305,10 @@ void Deployment::AnswerRun(const std::shared_ptr<Run>& run, absl::StatusOr<std::
 }
 
 void Deployment::Apply(Effects effects) {
-  for (auto& [cancellation, cause] : effects.cancellations) cancellation->Cancel(cause);
+  for (auto& [cancellation, cause] : effects.cancellations) {
+    // Not again: this may be running below the first Cancel, as a call that it ended.
+    if (!cancellation->cancelled()) cancellation->Cancel(cause);
+  }
   for (auto& [run, cause] : effects.answers) AnswerRun(run, cause);
   if (effects.restart) {
     log_->Warning("epoch given up; starting a new one", {{"model", name_}, {"cause", effects.cause.ToString()}});

@@ -14,6 +14,9 @@ namespace {
 constexpr size_t kMaxShownLosses = 32;
 constexpr size_t kMaxDevices = 1024;
 
+// The part of an incarnation that does not change while the process lives.
+absl::string_view ProcessOf(absl::string_view incarnation) { return incarnation.substr(0, incarnation.rfind('.')); }
+
 }  // namespace
 
 std::vector<uint64_t> FindExpired(absl::Span<const LeaseView> leases, absl::Time now, absl::Duration lease) {
@@ -80,7 +83,7 @@ absl::StatusOr<uint64_t> Registry::Register(WorkerHello hello, std::shared_ptr<W
     absl::MutexLock lock(&mutex_);
     Entry& entry = entries_[hello.name];
     if (entry.session != 0) {
-      if (entry.hello.incarnation != hello.incarnation) {
+      if (ProcessOf(entry.hello.incarnation) != ProcessOf(hello.incarnation)) {
         return absl::AlreadyExistsError(absl::StrCat("a live worker has the name '", hello.name, "' (incarnation ",
                                                      entry.hello.incarnation, " at ", entry.hello.address, ")"));
       }

@@ -60,8 +60,8 @@ class Registry {
   Registry(RegistryOptions options, const Clock* clock, OnLost on_lost);
 
   // Starts a session and returns its number. FAILED_PRECONDITION: another version (names both); ALREADY_EXISTS: a live
-  // worker of another incarnation has the name; INVALID_ARGUMENT: the name, or no devices. A live session of the same
-  // incarnation is ended first. `on_end` (may be null) hears when the registry ends the session by itself.
+  // worker of another process has the name; INVALID_ARGUMENT: the name, or no devices. A live session of the same
+  // process is ended first. `on_end` (may be null) hears when the registry ends the session by itself.
   absl::StatusOr<uint64_t> Register(WorkerHello hello, std::shared_ptr<WorkerLink> link, bool leased,
                                     std::function<void(absl::Status)> on_end);
   // A sign of life. NOT_FOUND when the session has ended.

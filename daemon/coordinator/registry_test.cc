@@ -93,13 +93,14 @@ TEST_F(RegistryTest, NameOfALiveWorkerIsTaken) {
   EXPECT_FALSE(registry_.IsAlive({"a", "i1", nullptr}));
 }
 
-TEST_F(RegistryTest, SameIncarnationRegistersAnew) {
-  const uint64_t first = *Register(Hello("a"));
-  const uint64_t second = *Register(Hello("a"));
+TEST_F(RegistryTest, SameProcessRegistersAnew) {
+  const uint64_t first = *Register(Hello("a", "i1.0"));
+  const uint64_t second = *Register(Hello("a", "i1.1"));
   EXPECT_NE(first, second);
   EXPECT_THAT(lost_, ElementsAre(HasSubstr("it registered anew")));
   registry_.End(first, "late");  // the old stream's end must not hurt the new session
-  EXPECT_TRUE(registry_.IsAlive({"a", "i1", nullptr}));
+  EXPECT_TRUE(registry_.IsAlive({"a", "i1.1", nullptr}));
+  EXPECT_FALSE(registry_.IsAlive({"a", "i1.0", nullptr}));
 }
 
 TEST_F(RegistryTest, AnotherVersionIsRefusedNamingBoth) {

@@ -31,7 +31,8 @@ struct WorkerDevice {
 };
 struct WorkerHello {
   std::string name;
-  std::string incarnation;  // random, new at every start of the process
+  // Which life of the worker this is: a random id of its process, a dot, and the number of its lease.
+  std::string incarnation;
   std::string version;
   std::string address;      // where it can be called; empty in standalone
   std::vector<WorkerDevice> devices;

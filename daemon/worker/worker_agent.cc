@@ -43,7 +43,11 @@ WorkerAgent::WorkerAgent(WorkerOptions options, std::vector<std::unique_ptr<Devi
 WorkerAgent::~WorkerAgent() { ReleaseAll(absl::UnavailableError("the worker is shutting down")); }
 
 WorkerHello WorkerAgent::Hello(std::string address) const {
-  WorkerHello hello{options_.name, options_.incarnation, options_.version, std::move(address), {}};
+  WorkerHello hello{options_.name, "", options_.version, std::move(address), {}};
+  {
+    absl::MutexLock lock(&mutex_);
+    hello.incarnation = Incarnation();
+  }
   const std::vector<uint64_t> used = memory_.used();
   for (size_t i = 0; i < devices_.size(); ++i) {
     const DeviceInfo& info = devices_[i]->info();
@@ -52,15 +56,18 @@ WorkerHello WorkerAgent::Hello(std::string address) const {
   return hello;
 }
 
+std::string WorkerAgent::Incarnation() const { return absl::StrCat(options_.process, ".", lease_); }
+
 absl::Status WorkerAgent::CheckIncarnation(const EpochId& id) const {
-  if (id.incarnation == options_.incarnation) return absl::OkStatus();
+  const std::string current = Incarnation();
+  if (id.incarnation == current) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat("the call is for incarnation ", id.incarnation, " of worker '",
-                                                    options_.name, "'; this is incarnation ", options_.incarnation));
+                                                    options_.name, "'; this is incarnation ", current));
 }
 
 absl::StatusOr<std::shared_ptr<WorkerEpoch>> WorkerAgent::FindEpoch(const EpochId& id) const {
-  RETURN_IF_ERROR(CheckIncarnation(id));
   absl::MutexLock lock(&mutex_);
+  RETURN_IF_ERROR(CheckIncarnation(id));
   const Key key{id.deployment, id.replica};
   auto it = epochs_.find(key);
   if (it != epochs_.end() && it->second->id().epoch == id.epoch) return it->second;
@@ -97,13 +104,13 @@ absl::Status WorkerAgent::CheckSlices(const std::vector<SliceAssignment>& slices
 }
 
 absl::StatusOr<std::vector<std::string>> WorkerAgent::Prepare(const PrepareCall& call, const CallContext& context) {
-  RETURN_IF_ERROR(CheckIncarnation(call.id));
   RETURN_IF_ERROR(CheckSlices(call.slices));
   const Key key{call.id.deployment, call.id.replica};
   std::shared_ptr<WorkerEpoch> older;
   uint64_t lease;
   {
     absl::MutexLock lock(&mutex_);
+    RETURN_IF_ERROR(CheckIncarnation(call.id));
     lease = lease_;
     Fence& fence = fences_[key];
     const uint64_t newest = std::max(fence.prepared, fence.released);
@@ -231,10 +238,10 @@ void WorkerAgent::Remove(const std::shared_ptr<WorkerEpoch>& epoch, absl::Status
 }
 
 absl::Status WorkerAgent::Release(const ReleaseCall& call, const CallContext& context) {
-  RETURN_IF_ERROR(CheckIncarnation(call.id));
   std::shared_ptr<WorkerEpoch> epoch;
   {
     absl::MutexLock lock(&mutex_);
+    RETURN_IF_ERROR(CheckIncarnation(call.id));
     const Key key{call.id.deployment, call.id.replica};
     // A Prepare of this epoch that is still on its way finds itself too late.
     uint64_t& released = fences_[key].released;

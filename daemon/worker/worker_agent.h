@@ -25,7 +25,7 @@ namespace omserve {
 struct WorkerOptions {
   std::string name;
   std::string version;
-  std::string incarnation;
+  std::string process;  // random, new at every start: see WorkerHello::incarnation
 };
 
 // Thread-safe.
@@ -56,7 +56,8 @@ class WorkerAgent : public WorkerLink {
   // Commits it: DATA_LOSS names both digests.
   absl::Status FinishPush(ContentStore::Writer& writer);
 
-  // The coordinator is gone or does not know this worker any more: everything it had asked for ends.
+  // The lease has ended: everything asked for under it ends, and what a coordinator still sends on account of it is
+  // refused, because this becomes a new incarnation.
   void ReleaseAll(absl::Status cause);
 
   // Runs that have not been answered.
@@ -72,7 +73,8 @@ class WorkerAgent : public WorkerLink {
     uint64_t released = 0;
   };
 
-  absl::Status CheckIncarnation(const EpochId& id) const;
+  std::string Incarnation() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status CheckIncarnation(const EpochId& id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckSlices(const std::vector<SliceAssignment>& slices) const;
   absl::StatusOr<std::shared_ptr<WorkerEpoch>> FindEpoch(const EpochId& id) const;
   bool Awaited(absl::string_view digest) const;
@@ -91,7 +93,7 @@ class WorkerAgent : public WorkerLink {
   mutable absl::Mutex mutex_;
   std::map<Key, std::shared_ptr<WorkerEpoch>> epochs_ ABSL_GUARDED_BY(mutex_);
   std::map<Key, Fence> fences_ ABSL_GUARDED_BY(mutex_);  // of this lease
-  uint64_t lease_ ABSL_GUARDED_BY(mutex_) = 0;           // grows with ReleaseAll
+  uint64_t lease_ ABSL_GUARDED_BY(mutex_) = 0;           // counts leases of this process
   int runs_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 

@@ -25,7 +25,7 @@ class WorkerAgentTest : public testing::Test {
                                            ContentStore::Open(folder_->path(), 1 << 20).value(), &log_);
   }
 
-  static EpochId Id(uint64_t epoch, std::string incarnation = "inc1") { return {incarnation, "m", epoch, 0}; }
+  static EpochId Id(uint64_t epoch, std::string incarnation = "inc1.0") { return {incarnation, "m", epoch, 0}; }
 
   PrepareCall TwoSlices(uint64_t epoch) const {
     return {Id(epoch), {{0, 0, Sha256::Of(slice_), slice_.size()}, {1, 1, Sha256::Of(other_), other_.size()}}};
@@ -113,15 +113,25 @@ TEST_F(WorkerAgentTest, AnotherIncarnationIsRefusedNamingBoth) {
   call.id.incarnation = "inc0";
   absl::Status status = Execute(call).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_EQ(status.message(), "the call is for incarnation inc0 of worker 'w0'; this is incarnation inc1");
+  EXPECT_EQ(status.message(), "the call is for incarnation inc0 of worker 'w0'; this is incarnation inc1.0");
 }
 
 TEST_F(WorkerAgentTest, PrepareAfterReleaseIsTooLate) {
   EXPECT_TRUE(agent_->Release({Id(3), absl::CancelledError("load cancelled")}, {}).ok());
   EXPECT_EQ(agent_->Prepare(TwoSlices(3), {}).status().code(), absl::StatusCode::kFailedPrecondition);
-  // A coordinator that starts anew counts from one.
+}
+
+TEST_F(WorkerAgentTest, WhatALeaseEndedIsNotHeardFromAgain) {
+  BringUp(3);
   agent_->ReleaseAll(absl::UnavailableError("coordinator lost"));
-  EXPECT_TRUE(agent_->Prepare(TwoSlices(1), {}).ok());
+  EXPECT_EQ(machine_.runners_alive, 0);
+  EXPECT_EQ(agent_->Release({Id(3), absl::CancelledError("late")}, {}).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(agent_->Prepare(TwoSlices(4), {}).status().code(), absl::StatusCode::kFailedPrecondition);
+  // A coordinator that starts anew counts from one.
+  PrepareCall anew = TwoSlices(1);
+  anew.id.incarnation = agent_->Hello("").incarnation;
+  EXPECT_EQ(anew.id.incarnation, "inc1.1");
+  EXPECT_TRUE(agent_->Prepare(anew, {}).ok());
 }
 
 TEST_F(WorkerAgentTest, DamagedPushIsDataLossAndUnaskedPushIsRefused) {
