@@ -250,7 +250,7 @@ def main():
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("names", nargs="*", help=f"of {', '.join(MODELS)}; default: all")
     parser.add_argument("--size", choices=["tiny", "full"], default="tiny")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     for name in arguments.names or MODELS:
         model, feeds = MODELS[name][arguments.size]()
         save_case(arguments.out / name, model, feeds, reference)
