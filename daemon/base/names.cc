@@ -24,7 +24,7 @@ absl::string_view TakeDigits(absl::string_view& text) {
 
 }  // namespace
 
-absl::Status CheckName(absl::string_view kind, absl::string_view name) {
+absl::Status CheckServiceName(absl::string_view kind, absl::string_view name) {
   const bool good = !name.empty() && name.size() <= kMaxName && name.front() != '.' && name.front() != '-' &&
                     std::all_of(name.begin(), name.end(), [](char c) {
                       return absl::ascii_isalnum(c) || c == '.' || c == '_' || c == '-' || c == ':';

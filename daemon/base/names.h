@@ -11,7 +11,7 @@ namespace omserve {
 
 // A name of a model or worker: 1 to 128 letters, digits, '.', '_', '-' or ':', not beginning with '.' or '-'.
 // INVALID_ARGUMENT says what `kind` of name it is ("model name").
-absl::Status CheckName(absl::string_view kind, absl::string_view name);
+absl::Status CheckServiceName(absl::string_view kind, absl::string_view name);
 
 // A request id: at most 128 printable ASCII characters. INVALID_ARGUMENT else.
 absl::Status CheckRequestId(absl::string_view id);

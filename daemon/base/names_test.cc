@@ -7,11 +7,11 @@ namespace {
 
 TEST(NamesTest, AcceptsAndRefuses) {
   for (const char* name : {"m", "bert-base_v1.2", "host:8080", "7b"}) {
-    EXPECT_TRUE(CheckName("model name", name).ok()) << name;
+    EXPECT_TRUE(CheckServiceName("model name", name).ok()) << name;
   }
   for (const std::string& name : {std::string(), std::string("../x"), std::string("-x"), std::string("a b"),
                                   std::string("a\nb"), std::string("ü"), std::string(129, 'x'), std::string("a\0b", 3)}) {
-    EXPECT_EQ(CheckName("model name", name).code(), absl::StatusCode::kInvalidArgument) << name;
+    EXPECT_EQ(CheckServiceName("model name", name).code(), absl::StatusCode::kInvalidArgument) << name;
   }
 }
 

@@ -29,7 +29,7 @@ absl::Status MakeFolder(const std::string& path) {
 // What the OM is called: after the model, else after its file, as far as that makes a plain name.
 std::string OmName(const BuildCall& call) {
   for (const std::string& name : {call.model_name, fs::path(call.model_file).stem().string()}) {
-    if (CheckName("model name", name).ok()) return absl::StrCat(name, ".om");
+    if (CheckServiceName("model name", name).ok()) return absl::StrCat(name, ".om");
   }
   return "model.om";
 }

@@ -171,7 +171,7 @@ absl::StatusOr<LoadOutcome> Coordinator::Load(const std::string& name, const Fil
   metrics_->CountUploaded(upload.bytes_received());
   ASSIGN_OR_RETURN(std::shared_ptr<const ModelContent> content, OpenUpload(upload));
   const std::string chosen = name.empty() ? content->info.name : name;
-  RETURN_IF_ERROR(CheckName("model name", chosen));
+  RETURN_IF_ERROR(CheckServiceName("model name", chosen));
   ASSIGN_OR_RETURN(std::shared_ptr<Deployment> deployment, Reserve(chosen, content));
   if (deployment == nullptr) {
     ASSIGN_OR_RETURN(deployment, Find(chosen));

@@ -66,8 +66,8 @@ void Registry::ForgetOldLosses() {
 
 absl::StatusOr<uint64_t> Registry::Register(WorkerHello hello, std::shared_ptr<WorkerLink> link, bool leased,
                                             std::function<void(absl::Status)> on_end) {
-  RETURN_IF_ERROR(CheckName("worker name", hello.name));
-  RETURN_IF_ERROR(CheckName("worker incarnation", hello.incarnation));
+  RETURN_IF_ERROR(CheckServiceName("worker name", hello.name));
+  RETURN_IF_ERROR(CheckServiceName("worker incarnation", hello.incarnation));
   if (hello.version != options_.version) {
     return absl::FailedPreconditionError(absl::StrCat("worker '", hello.name, "' has version ", hello.version,
                                                       ", the coordinator ", options_.version,

@@ -33,7 +33,7 @@ void EnablePluginsOnce() {
 RpcServer::RpcServer(std::unique_ptr<grpc::Server> server, std::string address, int port)
     : server_(std::move(server)), address_(std::move(address)), port_(port) {}
 
-RpcServer::~RpcServer() { Shutdown(absl::InfinitePast()); }
+RpcServer::~RpcServer() { Shutdown(absl::Now()); }
 
 absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const RpcServerOptions& options,
                                                             const std::vector<grpc::Service*>& services) {
