@@ -61,7 +61,8 @@ class Parser {
     AddBuild();
     AddLoad();
     AddUnload();
-    Add("models", "List the loaded models and where their slices are", true, [](Session& s) { return RunModels(s); });
+    Add("models", "List the loaded models and where their slices are", true,
+        [](Session& s) { return RunModels(s); });
     Add("cluster", "List workers and devices", true, [](Session& s) { return RunCluster(s); });
     AddInspect();
     AddRun();
@@ -86,7 +87,8 @@ class Parser {
   }
 
  private:
-  CLI::App* Add(const std::string& name, const std::string& description, bool needs_coordinator, Command command) {
+  CLI::App* Add(const std::string& name, const std::string& description, bool needs_coordinator,
+                Command command) {
     CLI::App* sub = app_.add_subcommand(name, description);
     sub->callback([this, needs_coordinator, command = std::move(command)] {
       needs_coordinator_ = needs_coordinator;
@@ -96,13 +98,15 @@ class Parser {
   }
 
   static void AddPartition(CLI::App* sub, PartitionArguments& partition) {
-    sub->add_option("--cluster-config", partition.cluster_config, "Cluster file: the devices to cut the model over")
+    sub->add_option("--cluster-config", partition.cluster_config,
+                    "Cluster file: the devices to cut the model over")
         ->type_name("FILE");
     CLI::Option* parallel =
         sub->add_option("--parallel", partition.parallel, "Partition policy (graph_parallel_option file)")
             ->type_name("FILE");
-    sub->add_option("--tensor-parallel", partition.tensor_parallel,
-                    "Cut over this many devices: stands for a policy, and for a local cluster where no file is given")
+    sub->add_option(
+           "--tensor-parallel", partition.tensor_parallel,
+           "Cut over this many devices: stands for a policy, and for a local cluster where no file is given")
         ->check(CLI::Range(1, 1024))
         ->excludes(parallel);
   }
@@ -114,7 +118,8 @@ class Parser {
     sub->add_option("MODEL", build.model, "The ONNX model")->required()->type_name("FILE");
     sub->add_option("-o", build.output, "The OM to write")->required()->type_name("FILE");
     sub->add_option("--name", build.name, "Name of the model; default: its graph's");
-    sub->add_option("--input-shape", build.input_shape, "Shapes of the inputs: \"input_ids:1,128;mask:1,128\"")
+    sub->add_option("--input-shape", build.input_shape,
+                    "Shapes of the inputs: \"input_ids:1,128;mask:1,128\"")
         ->type_name("SHAPES");
     AddPartition(sub, build.partition);
   }
@@ -136,14 +141,16 @@ class Parser {
     CLI::App* sub = Add("inspect", "Show what an OM holds", false,
                         [this](Session& s) { return RunInspect(s, arguments_.inspect); });
     sub->add_option("OM", arguments_.inspect.om, "The OM")->required()->type_name("FILE");
-    sub->add_flag("--verify-digests", arguments_.inspect.verify_digests, "Read everything and check the digests");
+    sub->add_flag("--verify-digests", arguments_.inspect.verify_digests,
+                  "Read everything and check the digests");
   }
 
   void AddRun() {
     CLI::App* sub =
         Add("run", "Run a loaded model once", true, [this](Session& s) { return RunRun(s, arguments_.run); });
     sub->add_option("NAME", arguments_.run.model, "Name of the model")->required();
-    sub->add_option("--input", arguments_.run_inputs, "An input and the NumPy file that holds it; once for each input")
+    sub->add_option("--input", arguments_.run_inputs,
+                    "An input and the NumPy file that holds it; once for each input")
         ->check(CLI::Validator(CheckInput, ""))
         ->type_name("NAME=@FILE.npy")
         ->allow_extra_args(false);
@@ -156,7 +163,8 @@ class Parser {
     VerifyArguments& verify = arguments_.verify;
     CLI::App* sub = Add("verify", "Build, load and run a model and compare with expected outputs", false,
                         [this](Session& s) { return RunVerify(s, arguments_.verify); });
-    sub->add_option("FOLDER", verify.folder, "ONNX backend test: model.onnx, test_data_set_*/{input,output}_*.pb")
+    sub->add_option("FOLDER", verify.folder,
+                    "ONNX backend test: model.onnx, test_data_set_*/{input,output}_*.pb")
         ->required();
     sub->add_option("--rtol", verify.tolerances.relative, "Relative tolerance")
         ->check(CLI::NonNegativeNumber)
@@ -167,7 +175,8 @@ class Parser {
     AddPartition(sub, verify.partition);
   }
 
-  CLI::App app_{"Builds models into offline models, loads them on an omserve cluster and runs them.", "omctl"};
+  CLI::App app_{"Builds models into offline models, loads them on an omserve cluster and runs them.",
+                "omctl"};
   Arguments arguments_;
   bool needs_coordinator_ = false;
   Command command_;

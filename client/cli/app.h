@@ -20,7 +20,8 @@ struct ParsedCommand {
   std::function<absl::StatusOr<int>(Session&)> run;
 };
 
-// Nothing when there is nothing to run: help was printed (`*exit_code` 0), or what is wrong with the line (2).
+// Nothing when there is nothing to run: help was printed (`*exit_code` 0), or what is wrong with the line
+// (2).
 std::optional<ParsedCommand> ParseCommandLine(int argc, char** argv, int* exit_code);
 
 }  // namespace omserve::cli

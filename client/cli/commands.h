@@ -1,5 +1,5 @@
-// The commands of omctl. Each prints its result through the session and returns the exit code, or the error that
-// ended it.
+// The commands of omctl. Each prints its result through the session and returns the exit code, or the error
+// that ended it.
 #ifndef OMSERVE_CLIENT_CLI_COMMANDS_H_
 #define OMSERVE_CLIENT_CLI_COMMANDS_H_
 

@@ -110,7 +110,8 @@ Comparison CompareAs(const Tensor& expected, const Tensor& actual, const Toleran
 
 }  // namespace
 
-absl::StatusOr<Comparison> Compare(const Tensor& expected, const Tensor& actual, const Tolerances& tolerances) {
+absl::StatusOr<Comparison> Compare(const Tensor& expected, const Tensor& actual,
+                                   const Tolerances& tolerances) {
   if (expected.desc() != actual.desc()) {
     return Comparison{.mismatch = absl::StrCat("expected ", ToString(expected.desc()), ", found ",
                                                ToString(actual.desc()))};

@@ -17,11 +17,11 @@ struct Tolerances {
 };
 
 struct Comparison {
-  std::string mismatch;   // of type or shape, when the values cannot be compared; else empty
+  std::string mismatch;  // of type or shape, when the values cannot be compared; else empty
   int64_t elements = 0;
   int64_t differing = 0;  // elements out of tolerance
-  // The largest |actual - expected|, and the largest of it divided by |expected| where that is not zero. Infinite
-  // where one side alone is NaN or infinite.
+  // The largest |actual - expected|, and the largest of it divided by |expected| where that is not zero.
+  // Infinite where one side alone is NaN or infinite.
   double worst_absolute = 0;
   double worst_relative = 0;
   // The element that comes closest to its tolerance, or passes it furthest; nothing when all are equal.
@@ -32,9 +32,11 @@ struct Comparison {
   bool passed() const { return mismatch.empty() && differing == 0; }
 };
 
-// Floating-point elements are equal within |actual - expected| <= absolute + relative * |expected|; NaN equals NaN, an
-// infinity its equal. Integers and bools are equal when they are the same. UNIMPLEMENTED for strings.
-absl::StatusOr<Comparison> Compare(const Tensor& expected, const Tensor& actual, const Tolerances& tolerances);
+// Floating-point elements are equal within |actual - expected| <= absolute + relative * |expected|; NaN
+// equals NaN, an infinity its equal. Integers and bools are equal when they are the same. UNIMPLEMENTED for
+// strings.
+absl::StatusOr<Comparison> Compare(const Tensor& expected, const Tensor& actual,
+                                   const Tolerances& tolerances);
 
 }  // namespace omserve::cli
 

@@ -17,7 +17,8 @@ constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 constexpr float kInf = std::numeric_limits<float>::infinity();
 
 template <typename T>
-Comparison CompareValues(const std::vector<T>& expected, const std::vector<T>& actual, Tolerances tolerances = {}) {
+Comparison CompareValues(const std::vector<T>& expected, const std::vector<T>& actual,
+                         Tolerances tolerances = {}) {
   const Shape shape = {static_cast<int64_t>(expected.size())};
   auto comparison = Compare(Tensor::Of<T>(shape, expected), Tensor::Of<T>(shape, actual), tolerances);
   EXPECT_TRUE(comparison.ok()) << comparison.status();
@@ -52,8 +53,8 @@ TEST(CompareTest, SpecialValuesAgainstOthersDiffer) {
 
 TEST(CompareTest, WorstElementIsTheOneFurthestOutOfTolerance) {
   // Absolutely the first is further off, by its tolerance the last.
-  auto c = Compare(Tensor::Of<float>({2, 2}, {1000, 1, 1, 0}), Tensor::Of<float>({2, 2}, {1000.5f, 1, 1, 0.25f}),
-                   {.relative = 1e-3, .absolute = 1e-4});
+  auto c = Compare(Tensor::Of<float>({2, 2}, {1000, 1, 1, 0}),
+                   Tensor::Of<float>({2, 2}, {1000.5f, 1, 1, 0.25f}), {.relative = 1e-3, .absolute = 1e-4});
   ASSERT_TRUE(c.ok());
   EXPECT_EQ(c->worst_absolute, 0.5);
   EXPECT_DOUBLE_EQ(c->worst_relative, 0.5 / 1000);
@@ -106,7 +107,8 @@ Tensor Bits(DataType type, const std::vector<uint16_t>& bits) {
 TEST(CompareTest, SixteenBitTypesAreComparedByValue) {
   // 1, the next above 1, the smallest subnormal, infinity, NaN.
   const std::vector<uint16_t> half = {0x3c00, 0x3c01, 0x0001, 0x7c00, 0x7e00};
-  auto c = Compare(Bits(DataType::kFloat16, half), Bits(DataType::kFloat16, {0x3c00, 0x3c00, 0x0000, 0x7c00, 0x7e01}),
+  auto c = Compare(Bits(DataType::kFloat16, half),
+                   Bits(DataType::kFloat16, {0x3c00, 0x3c00, 0x0000, 0x7c00, 0x7e01}),
                    {.relative = 0, .absolute = 0});
   ASSERT_TRUE(c.ok());
   EXPECT_EQ(c->differing, 2);

@@ -75,7 +75,8 @@ Table SliceTable(const std::vector<client::SlicePlacement>& slices) {
   Table table({"SLICE", "REPLICA", "DEVICE", "WORKER", "ORDINAL", "WEIGHTS", "ARENA"});
   for (const client::SlicePlacement& slice : slices) {
     table.AddRow({slice.slice, absl::StrCat(slice.replica), slice.device, slice.worker,
-                  absl::StrCat(slice.worker_device), BytesText(slice.weight_bytes), BytesText(slice.arena_bytes)});
+                  absl::StrCat(slice.worker_device), BytesText(slice.weight_bytes),
+                  BytesText(slice.arena_bytes)});
   }
   return table;
 }

@@ -92,9 +92,9 @@ ordered_json ToJson(const OmFile& om, bool digests_verified) {
 
 std::string ToText(const OmFile& om, bool digests_verified) {
   const ModelInfo& info = om.info();
-  std::string text = absl::StrCat("model ", info.name, "\n  digest:  ", om.digest(),
-                                  digests_verified ? " (every part verified)" : "", "\n  files:   ",
-                                  absl::StrJoin(om.files(), ", "), " (", BytesText(om.total_bytes()), ")\n");
+  std::string text = absl::StrCat(
+      "model ", info.name, "\n  digest:  ", om.digest(), digests_verified ? " (every part verified)" : "",
+      "\n  files:   ", absl::StrJoin(om.files(), ", "), " (", BytesText(om.total_bytes()), ")\n");
   absl::StrAppend(&text, "  inputs:  ", ToText(info.inputs), "\n  outputs: ", ToText(info.outputs), "\n");
   for (const auto& [key, value] : info.build) {
     if (key != "plan") absl::StrAppend(&text, "  ", key, ": ", value, "\n");

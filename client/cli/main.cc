@@ -10,8 +10,8 @@
 
 namespace {
 
-// Ctrl-C and SIGTERM stop what is going on, so that the service gives up the work too and a server that was started
-// ends in order. A second signal ends the program at once.
+// Ctrl-C and SIGTERM stop what is going on, so that the service gives up the work too and a server that was
+// started ends in order. A second signal ends the program at once.
 void StopOnSignals(std::stop_source stop) {
   sigset_t signals;
   sigemptyset(&signals);

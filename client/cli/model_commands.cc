@@ -22,9 +22,10 @@ absl::StatusOr<int> RunLoad(Session& session, const LoadArguments& arguments) {
                        {"bytes_pushed", result.bytes_pushed}});
     return 0;
   }
-  session.Print(absl::StrCat("loaded ", result.model.name, ": ", client::ToString(result.model.state), ", uploaded ",
-                             BytesText(result.bytes_uploaded), ", pushed to workers ", BytesText(result.bytes_pushed),
-                             "\n", SliceTable(result.model.slices).ToString(2)));
+  session.Print(absl::StrCat("loaded ", result.model.name, ": ", client::ToString(result.model.state),
+                             ", uploaded ", BytesText(result.bytes_uploaded), ", pushed to workers ",
+                             BytesText(result.bytes_pushed), "\n",
+                             SliceTable(result.model.slices).ToString(2)));
   return 0;
 }
 
@@ -57,9 +58,10 @@ absl::StatusOr<int> RunModels(Session& session) {
   std::string details;
   for (const client::ModelStatus& model : models) {
     table.AddRow({model.name, client::ToString(model.state), absl::StrCat(model.slices.size()),
-                  absl::StrCat(model.runs), model.digest.substr(0, 12), ToText(model.inputs), ToText(model.outputs)});
-    absl::StrAppend(&details, "\n", model.name, model.cause.empty() ? "" : absl::StrCat(": ", model.cause), "\n",
-                    SliceTable(model.slices).ToString(2));
+                  absl::StrCat(model.runs), model.digest.substr(0, 12), ToText(model.inputs),
+                  ToText(model.outputs)});
+    absl::StrAppend(&details, "\n", model.name, model.cause.empty() ? "" : absl::StrCat(": ", model.cause),
+                    "\n", SliceTable(model.slices).ToString(2));
   }
   session.Print(table.ToString() + details);
   return 0;
@@ -78,12 +80,12 @@ absl::StatusOr<int> RunCluster(Session& session) {
   Table workers({"WORKER", "STATE", "ADDRESS", "VERSION", "LEASE AGE"});
   Table devices({"DEVICE", "WORKER", "ORDINAL", "KIND", "THREADS", "IN USE", "MEMORY"});
   for (const client::WorkerStatus& worker : cluster.workers) {
-    workers.AddRow({worker.name, worker.alive ? "alive" : absl::StrCat("lost: ", worker.lost_cause), worker.address,
-                    worker.version, absl::StrFormat("%.1f s", worker.lease_age_seconds)});
+    workers.AddRow({worker.name, worker.alive ? "alive" : absl::StrCat("lost: ", worker.lost_cause),
+                    worker.address, worker.version, absl::StrFormat("%.1f s", worker.lease_age_seconds)});
     for (const client::DeviceStatus& device : worker.devices) {
-      devices.AddRow({device.logical_id.empty() ? "-" : device.logical_id, worker.name, absl::StrCat(device.ordinal),
-                      device.kind, absl::StrCat(device.threads), BytesText(device.memory_in_use),
-                      BytesText(device.memory_bytes)});
+      devices.AddRow({device.logical_id.empty() ? "-" : device.logical_id, worker.name,
+                      absl::StrCat(device.ordinal), device.kind, absl::StrCat(device.threads),
+                      BytesText(device.memory_in_use), BytesText(device.memory_bytes)});
     }
   }
   if (!workers.empty()) absl::StrAppend(&text, "\n", workers.ToString());

@@ -26,14 +26,16 @@ struct TypeCode {
   DataType type;
 };
 constexpr TypeCode kTypeCodes[] = {
-    {"f4", DataType::kFloat},  {"f8", DataType::kDouble}, {"f2", DataType::kFloat16}, {"i1", DataType::kInt8},
-    {"i2", DataType::kInt16},  {"i4", DataType::kInt32},  {"i8", DataType::kInt64},   {"u1", DataType::kUint8},
-    {"u2", DataType::kUint16}, {"u4", DataType::kUint32}, {"u8", DataType::kUint64},  {"b1", DataType::kBool},
+    {"f4", DataType::kFloat},    {"f8", DataType::kDouble}, {"f2", DataType::kFloat16},
+    {"i1", DataType::kInt8},     {"i2", DataType::kInt16},  {"i4", DataType::kInt32},
+    {"i8", DataType::kInt64},    {"u1", DataType::kUint8},  {"u2", DataType::kUint16},
+    {"u4", DataType::kUint32},   {"u8", DataType::kUint64}, {"b1", DataType::kBool},
     {"u2", DataType::kBfloat16},
 };
 
 absl::StatusOr<DataType> TypeOfDescr(std::string_view descr) {
-  const bool known_order = !descr.empty() && std::string_view("<>|=").find(descr.front()) != std::string_view::npos;
+  const bool known_order =
+      !descr.empty() && std::string_view("<>|=").find(descr.front()) != std::string_view::npos;
   const std::string_view code = known_order ? descr.substr(1) : descr;
   for (const TypeCode& known : kTypeCodes) {
     if (known.code != code) continue;
@@ -43,7 +45,8 @@ absl::StatusOr<DataType> TypeOfDescr(std::string_view descr) {
     }
     return known.type;
   }
-  return absl::UnimplementedError(absl::StrCat("element type '", std::string(descr), "' is not one models have"));
+  return absl::UnimplementedError(
+      absl::StrCat("element type '", std::string(descr), "' is not one models have"));
 }
 
 // The header's text: a Python dictionary literal with the keys descr, fortran_order and shape.
@@ -134,7 +137,8 @@ class HeaderReader {
       if (shape.size() == kMaxRank) return Damaged(absl::StrCat("more than ", kMaxRank, " dimensions"));
       SkipBlanks();
       size_t digits = 0;
-      while (absl::ascii_isdigit(static_cast<unsigned char>(digits < rest().size() ? rest()[digits] : ' '))) ++digits;
+      while (absl::ascii_isdigit(static_cast<unsigned char>(digits < rest().size() ? rest()[digits] : ' ')))
+        ++digits;
       int64_t dim = 0;
       if (digits == 0 || !absl::SimpleAtoi(std::string(rest().substr(0, digits)), &dim)) {
         return Damaged("expected a dimension");
@@ -180,11 +184,13 @@ absl::StatusOr<Tensor> ParseNpy(const Buffer& file) {
   const size_t header_begin = kVersionEnd + length_size;
   const size_t header_size = LittleEndian(bytes.substr(kVersionEnd, length_size));
   if (header_size > bytes.size() - header_begin) {
-    return absl::InvalidArgumentError(absl::StrCat("a header of ", header_size, " bytes is announced, the file has ",
+    return absl::InvalidArgumentError(absl::StrCat("a header of ", header_size,
+                                                   " bytes is announced, the file has ",
                                                    bytes.size() - header_begin, " more"));
   }
 
-  ASSIGN_OR_RETURN(const HeaderReader::Header header, HeaderReader(bytes.substr(header_begin, header_size)).Read());
+  ASSIGN_OR_RETURN(const HeaderReader::Header header,
+                   HeaderReader(bytes.substr(header_begin, header_size)).Read());
   TensorDesc desc{DataType::kUndefined, header.shape};
   ASSIGN_OR_RETURN(desc.type, TypeOfDescr(header.descr));
   if (header.fortran_order && header.shape.size() > 1) {
@@ -198,7 +204,8 @@ absl::StatusOr<Tensor> ParseNpy(const Buffer& file) {
   }
   Buffer data = file.Slice(data_begin, size);
   // NumPy aligns the data; Tensor promises it.
-  if (reinterpret_cast<uintptr_t>(data.data()) % SizeOf(desc.type) != 0) data = Buffer::CopyOf(data.data(), size);
+  if (reinterpret_cast<uintptr_t>(data.data()) % SizeOf(desc.type) != 0)
+    data = Buffer::CopyOf(data.data(), size);
   return Tensor::Create(std::move(desc), std::move(data));
 }
 

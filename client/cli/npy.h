@@ -10,14 +10,15 @@
 
 namespace omserve::cli {
 
-// The array in `file`, whose bytes the tensor shares. INVALID_ARGUMENT for a damaged header or a size that does not
-// fit it; UNIMPLEMENTED for Fortran order, big-endian numbers and element types that models do not have.
+// The array in `file`, whose bytes the tensor shares. INVALID_ARGUMENT for a damaged header or a size that
+// does not fit it; UNIMPLEMENTED for Fortran order, big-endian numbers and element types that models do not
+// have.
 absl::StatusOr<Tensor> ParseNpy(const Buffer& file);
 // As ParseNpy on a mapped file; messages name it.
 absl::StatusOr<Tensor> ReadNpy(const std::string& path);
 
-// Version 1.0. bfloat16, which NumPy does not have, is written as the uint16 of the same bits. UNIMPLEMENTED for
-// strings.
+// Version 1.0. bfloat16, which NumPy does not have, is written as the uint16 of the same bits. UNIMPLEMENTED
+// for strings.
 absl::StatusOr<std::string> NpyHeader(const TensorDesc& desc);
 absl::Status WriteNpy(const std::string& path, const Tensor& tensor);
 

@@ -43,9 +43,10 @@ TEST(NpyTest, ReadsAllVersions) {
 
 TEST(NpyTest, ReadsEveryType) {
   const std::pair<const char*, DataType> cases[] = {
-      {"<f4", DataType::kFloat},  {"<f8", DataType::kDouble}, {"<f2", DataType::kFloat16}, {"|i1", DataType::kInt8},
-      {"<i2", DataType::kInt16},  {"<i4", DataType::kInt32},  {"<i8", DataType::kInt64},   {"|u1", DataType::kUint8},
-      {"<u2", DataType::kUint16}, {"<u4", DataType::kUint32}, {"<u8", DataType::kUint64},  {"|b1", DataType::kBool}};
+      {"<f4", DataType::kFloat},  {"<f8", DataType::kDouble}, {"<f2", DataType::kFloat16},
+      {"|i1", DataType::kInt8},   {"<i2", DataType::kInt16},  {"<i4", DataType::kInt32},
+      {"<i8", DataType::kInt64},  {"|u1", DataType::kUint8},  {"<u2", DataType::kUint16},
+      {"<u4", DataType::kUint32}, {"<u8", DataType::kUint64}, {"|b1", DataType::kBool}};
   for (const auto& [descr, type] : cases) {
     const auto tensor = ParseNpy(BufferOf(Npy(Dict(descr, "(3,)"), std::string(3 * SizeOf(type), '\1'))));
     ASSERT_TRUE(tensor.ok()) << descr << ": " << tensor.status();

@@ -197,9 +197,8 @@ TEST_F(OmctlTest, RunReadsAndWritesNumpyFiles) {
   };
   ASSERT_TRUE(WriteNpy(folder_->File("a.npy"), Tensor::Of<int64_t>({1, 3}, {4, 5, 6})).ok());
   ASSERT_TRUE(WriteNpy(folder_->File("b.npy"), Tensor::Of<float>({0, 2}, {})).ok());
-  const Outcome outcome =
-      RunOnFake({"run", "m", "--input", "x=1=@" + folder_->File("a.npy"), "--input", "b=@" + folder_->File("b.npy"),
-                 "--output-dir", folder_->File("out")});
+  const Outcome outcome = RunOnFake({"run", "m", "--input", "x=1=@" + folder_->File("a.npy"), "--input",
+                                     "b=@" + folder_->File("b.npy"), "--output-dir", folder_->File("out")});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_THAT(outcome.out, AllOf(HasSubstr("int64[1,3]"), HasSubstr("[4, 5, 6]"), HasSubstr("float32[0,2]")));
 
@@ -231,7 +230,8 @@ TEST_F(OmctlTest, BuildSendsThePolicyThatANumberStandsFor) {
   };
   const std::string model = folder_->File("m.onnx");
   const std::string om = folder_->File("m.om");
-  const Outcome outcome = RunOnFake({"build", model, "-o", om, "--tensor-parallel", "3", "--input-shape", "x:1,2"});
+  const Outcome outcome =
+      RunOnFake({"build", model, "-o", om, "--tensor-parallel", "3", "--input-shape", "x:1,2"});
   EXPECT_EQ(outcome.exit_code, 1);
   EXPECT_THAT(outcome.err, HasSubstr("INVALID_ARGUMENT: empty model"));
   EXPECT_EQ(seen.input_shapes(), "x:1,2");
@@ -299,7 +299,8 @@ class OmctlModelTest : public OmctlTest {
       return grpc::Status::OK;
     };
     fake_.on_load_options = [](const v1::LoadOptions&) { return v1::NeedFiles(); };
-    fake_.on_load = [](const client::ReceivedFiles&, const std::function<void(const v1::LoadResponse&)>& send) {
+    fake_.on_load = [](const client::ReceivedFiles&,
+                       const std::function<void(const v1::LoadResponse&)>& send) {
       v1::LoadResponse response;
       response.mutable_result()->mutable_model()->set_state(v1::MODEL_STATE_READY);
       send(response);
@@ -378,7 +379,8 @@ TEST_F(OmctlModelTest, VerifyPassesWhatIsWithinTolerance) {
   const std::string folder = WriteModel({{{1, 2}, {1, 2}}, {{3, 4}, {3, 4.001f}}});
   const Outcome outcome = RunOnFake({"verify", folder, "--tensor-parallel", "2"});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err << outcome.out;
-  EXPECT_THAT(outcome.out, AllOf(HasSubstr("test_data_set_0  y"), HasSubstr("exact"), HasSubstr("model: pass")));
+  EXPECT_THAT(outcome.out,
+              AllOf(HasSubstr("test_data_set_0  y"), HasSubstr("exact"), HasSubstr("model: pass")));
   // One build serves both sets; it is told the shapes and the policy, and unloaded in the end.
   ASSERT_EQ(builds_.size(), 1u);
   EXPECT_EQ(builds_[0].input_shapes(), "x:2");
@@ -400,19 +402,23 @@ TEST_F(OmctlModelTest, VerifyReportsEveryDifference) {
   EXPECT_EQ(document.at("data_sets").at(2).at("outputs").at(0).at("mismatch"),
             "expected float32[3], found float32[2]");
   EXPECT_EQ(builds_.size(), 2u);  // two shapes
-  EXPECT_THAT(RunOnFake({"verify", folder}).out, HasSubstr("at [1]: expected 3, found 2; 1 of 2 elements differ"));
+  EXPECT_THAT(RunOnFake({"verify", folder}).out,
+              HasSubstr("at [1]: expected 3, found 2; 1 of 2 elements differ"));
 }
 
 TEST_F(OmctlModelTest, VerifyGoesOnAfterAFailure) {
   const std::string folder = WriteModel({{{1, 2}, {1, 2}}, {{1, 2, 3}, {1, 2, 3}}});
   const auto build = fake_.on_build;
-  fake_.on_build = [&](const v1::BuildOptions& options, const client::ReceivedFiles& files, const auto& send) {
-    if (options.input_shapes() == "x:2") return grpc::Status(grpc::StatusCode::UNIMPLEMENTED, "operator Foo of node f");
+  fake_.on_build = [&](const v1::BuildOptions& options, const client::ReceivedFiles& files,
+                       const auto& send) {
+    if (options.input_shapes() == "x:2")
+      return grpc::Status(grpc::StatusCode::UNIMPLEMENTED, "operator Foo of node f");
     return build(options, files, send);
   };
   const Outcome outcome = RunOnFake({"verify", folder});
   EXPECT_EQ(outcome.exit_code, 1);
-  EXPECT_THAT(outcome.out, AllOf(HasSubstr("UNIMPLEMENTED: build: operator Foo of node f"), HasSubstr("pass  ")));
+  EXPECT_THAT(outcome.out,
+              AllOf(HasSubstr("UNIMPLEMENTED: build: operator Foo of node f"), HasSubstr("pass  ")));
 }
 
 TEST_F(OmctlModelTest, VerifyUnloadsWhenARunFails) {

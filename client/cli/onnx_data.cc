@@ -77,7 +77,8 @@ absl::StatusOr<std::vector<DataSet>> ReadDataSets(const std::string& folder) {
       by_number.emplace(number, entry.path());
     }
   }
-  if (error) return absl::NotFoundError(absl::StrCat("cannot read the folder ", folder, ": ", error.message()));
+  if (error)
+    return absl::NotFoundError(absl::StrCat("cannot read the folder ", folder, ": ", error.message()));
   if (by_number.empty()) return absl::NotFoundError(absl::StrCat("no ", kSetPrefix, "* in ", folder));
 
   std::vector<DataSet> sets;
@@ -85,7 +86,8 @@ absl::StatusOr<std::vector<DataSet>> ReadDataSets(const std::string& folder) {
     DataSet& set = sets.emplace_back(DataSet{.name = path.filename().string()});
     ASSIGN_OR_RETURN(set.inputs, ReadTensors(path, "input"));
     ASSIGN_OR_RETURN(set.outputs, ReadTensors(path, "output"));
-    if (set.outputs.empty()) return absl::InvalidArgumentError(absl::StrCat("there is no output_0.pb in ", path.string()));
+    if (set.outputs.empty())
+      return absl::InvalidArgumentError(absl::StrCat("there is no output_0.pb in ", path.string()));
   }
   return sets;
 }

@@ -81,7 +81,8 @@ TEST_F(OnnxDataTest, InputNamesLeaveOutInitializers) {
 
 TEST_F(OnnxDataTest, DataSetsComeByNumberWithTensorsByNumber) {
   for (int i = 0; i < 11; ++i) {
-    Write("test_data_set_10/input_" + std::to_string(i) + ".pb", FloatTensor({1}, {static_cast<float>(i)}, true));
+    Write("test_data_set_10/input_" + std::to_string(i) + ".pb",
+          FloatTensor({1}, {static_cast<float>(i)}, true));
   }
   Write("test_data_set_10/output_0.pb", FloatTensor({1}, {0}, true));
   Write("test_data_set_9/output_0.pb", FloatTensor({1}, {0}, true));

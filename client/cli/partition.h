@@ -15,8 +15,8 @@ struct PartitionTexts {
   int devices = 1;  // of the cluster
 };
 
-// Reads the files, or writes the texts that a number of devices stands for. The files' errors are located here,
-// before a model travels.
+// Reads the files, or writes the texts that a number of devices stands for. The files' errors are located
+// here, before a model travels.
 absl::StatusOr<PartitionTexts> ReadPartition(const PartitionArguments& arguments);
 
 }  // namespace omserve::cli

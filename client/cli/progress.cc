@@ -14,7 +14,8 @@ void ProgressPrinter::Show(const client::Progress& progress) {
   if (!terminal_) {
     if (progress.phase == phase_) return;
     phase_ = progress.phase;
-    absl::FPrintF(out_, "%s\n", progress.message.empty() ? phase_ : absl::StrCat(phase_, ": ", progress.message));
+    absl::FPrintF(out_, "%s\n",
+                  progress.message.empty() ? phase_ : absl::StrCat(phase_, ": ", progress.message));
     return;
   }
   const double fraction = std::isfinite(progress.fraction) ? std::clamp(progress.fraction, 0.0, 1.0) : 0.0;

@@ -19,8 +19,8 @@ constexpr int kValuesShown = 8;
 std::string FileNameFor(const std::string& output, std::set<std::string>& taken) {
   std::string stem;
   for (char c : output) {
-    const bool harmless = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-                          c == '_' || (c == '.' && !stem.empty());
+    const bool harmless = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                          c == '-' || c == '_' || (c == '.' && !stem.empty());
     stem += harmless ? c : '_';
   }
   if (stem.empty()) stem = "output";
@@ -48,19 +48,22 @@ absl::StatusOr<int> RunRun(Session& session, const RunArguments& arguments) {
   ASSIGN_OR_RETURN(client::Client* const client, session.Connect());
   client::RunOptions options;
   options.request_id = arguments.request_id;
-  ASSIGN_OR_RETURN(const client::RunResult result, client->Run(arguments.model, inputs, session.Bounded(options)));
+  ASSIGN_OR_RETURN(const client::RunResult result,
+                   client->Run(arguments.model, inputs, session.Bounded(options)));
 
   Table table({"OUTPUT", "TYPE", "VALUES", "FILE"});
   nlohmann::ordered_json outputs = nlohmann::ordered_json::array();
   std::set<std::string> taken;
   for (const client::Tensor& output : result.outputs) {
-    ASSIGN_OR_RETURN_WITH(const Tensor tensor, FromClient(output), absl::StrCat("output '", output.name(), "'"));
+    ASSIGN_OR_RETURN_WITH(const Tensor tensor, FromClient(output),
+                          absl::StrCat("output '", output.name(), "'"));
     std::string path;
     if (!arguments.output_folder.empty()) {
       path = absl::StrCat(arguments.output_folder, "/", FileNameFor(output.name(), taken));
       RETURN_IF_ERROR(WriteNpy(path, tensor));
     }
-    table.AddRow({output.name(), client::ToString(output.desc()), ValuesToString(tensor, kValuesShown), path});
+    table.AddRow(
+        {output.name(), client::ToString(output.desc()), ValuesToString(tensor, kValuesShown), path});
     nlohmann::ordered_json entry = ToJson(output.desc());
     if (!path.empty()) entry["file"] = path;
     outputs.push_back(std::move(entry));

@@ -93,8 +93,9 @@ absl::StatusOr<std::string> FindServerBinary() {
   const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
   const std::string beside = (self.parent_path() / "omserved").string();
   if (error || access(beside.c_str(), X_OK) != 0) {
-    return absl::NotFoundError(absl::StrCat("no server to start: there is no ", beside,
-                                            "; set OMSERVE_SERVER to omserved, or give --coordinator HOST:PORT"));
+    return absl::NotFoundError(
+        absl::StrCat("no server to start: there is no ", beside,
+                     "; set OMSERVE_SERVER to omserved, or give --coordinator HOST:PORT"));
   }
   return beside;
 }
@@ -103,7 +104,8 @@ absl::StatusOr<std::unique_ptr<ServerProcess>> ServerProcess::Start(const std::s
                                                                     std::vector<std::string> arguments,
                                                                     absl::Duration timeout,
                                                                     const std::stop_token& stop) {
-  if (access(binary.c_str(), X_OK) != 0) return absl::NotFoundError(absl::StrCat("there is no program ", binary));
+  if (access(binary.c_str(), X_OK) != 0)
+    return absl::NotFoundError(absl::StrCat("there is no program ", binary));
   ASSIGN_OR_RETURN(std::unique_ptr<ScratchFolder> folder, ScratchFolder::Create());
   const Descriptor log(open(folder->File(kLogFile).c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
   if (log.get() < 0) return absl::ErrnoToStatus(errno, "cannot create the server's log file");
@@ -139,8 +141,7 @@ absl::Status ServerProcess::WaitForAddress(absl::Duration timeout, const std::st
     address_ = std::string(absl::StripAsciiWhitespace(content));
     if (!address_.empty()) return absl::OkStatus();
 
-    pollfd events[] = {
-        {pid_fd_, POLLIN, 0}, {watch.get(), POLLIN, 0}, {stopped.get(), POLLIN, 0}};
+    pollfd events[] = {{pid_fd_, POLLIN, 0}, {watch.get(), POLLIN, 0}, {stopped.get(), POLLIN, 0}};
     if (poll(events, std::size(events), MillisecondsUntil(deadline)) < 0 && errno != EINTR) {
       return absl::ErrnoToStatus(errno, "cannot watch the server that was started");
     }
@@ -150,7 +151,8 @@ absl::Status ServerProcess::WaitForAddress(absl::Duration timeout, const std::st
     while (read(watch.get(), discarded, sizeof(discarded)) > 0) {
     }
     if (absl::Now() >= deadline) {
-      return absl::DeadlineExceededError(absl::StrCat("the server did not start within ", absl::FormatDuration(timeout),
+      return absl::DeadlineExceededError(absl::StrCat("the server did not start within ",
+                                                      absl::FormatDuration(timeout),
                                                       "; its log ends: ", TailOf(folder_->File(kLogFile))));
     }
   }
@@ -161,8 +163,8 @@ absl::Status ServerProcess::EndedEarly() {
   waitpid(std::exchange(pid_, 0), &status, 0);
   const std::string how = WIFSIGNALED(status) ? absl::StrCat("signal ", WTERMSIG(status))
                                               : absl::StrCat("exit code ", WEXITSTATUS(status));
-  return absl::UnavailableError(
-      absl::StrCat("the server ended while starting (", how, "); its log ends: ", TailOf(folder_->File(kLogFile))));
+  return absl::UnavailableError(absl::StrCat("the server ended while starting (", how,
+                                             "); its log ends: ", TailOf(folder_->File(kLogFile))));
 }
 
 ServerProcess::~ServerProcess() {

@@ -18,15 +18,17 @@ namespace omserve::cli {
 // $OMSERVE_SERVER, else the omserved that lies beside this program. NOT_FOUND says where it looked.
 absl::StatusOr<std::string> FindServerBinary();
 
-// Dies with this process in every case: stopped by the destructor, or by the kernel when this process is killed.
+// Dies with this process in every case: stopped by the destructor, or by the kernel when this process is
+// killed.
 class ServerProcess {
  public:
-  // Starts `binary` with `arguments` and "--address-file FILE" and waits for the address there. The child's output
-  // goes to a file whose last lines are in the error when it ends instead. Errors: NOT_FOUND; UNAVAILABLE when it
-  // ends; DEADLINE_EXCEEDED; CANCELLED.
+  // Starts `binary` with `arguments` and "--address-file FILE" and waits for the address there. The child's
+  // output goes to a file whose last lines are in the error when it ends instead. Errors: NOT_FOUND;
+  // UNAVAILABLE when it ends; DEADLINE_EXCEEDED; CANCELLED.
   static absl::StatusOr<std::unique_ptr<ServerProcess>> Start(const std::string& binary,
                                                               std::vector<std::string> arguments,
-                                                              absl::Duration timeout, const std::stop_token& stop);
+                                                              absl::Duration timeout,
+                                                              const std::stop_token& stop);
   // Asks it to end (SIGTERM) and waits; after ten seconds kills it.
   ~ServerProcess();
   ServerProcess(const ServerProcess&) = delete;

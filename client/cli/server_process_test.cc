@@ -16,7 +16,8 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-// Stands in for omserved: shell scripts, called with the arguments of the test and "--address-file FILE" at the end.
+// Stands in for omserved: shell scripts, called with the arguments of the test and "--address-file FILE" at
+// the end.
 class ServerProcessTest : public testing::Test {
  protected:
   void SetUp() override { folder_ = *ScratchFolder::Create(); }
@@ -58,9 +59,11 @@ TEST_F(ServerProcessTest, GivesTheAddressAndEndsTheServer) {
 }
 
 TEST_F(ServerProcessTest, EndingEarlyTellsWhy) {
-  const auto server = ServerProcess::Start(Script("echo 'no such device: gpu' >&2; exit 3"), {}, absl::Seconds(60), {});
+  const auto server =
+      ServerProcess::Start(Script("echo 'no such device: gpu' >&2; exit 3"), {}, absl::Seconds(60), {});
   EXPECT_EQ(server.status().code(), absl::StatusCode::kUnavailable);
-  EXPECT_THAT(std::string(server.status().message()), AllOf(HasSubstr("exit code 3"), HasSubstr("no such device: gpu")));
+  EXPECT_THAT(std::string(server.status().message()),
+              AllOf(HasSubstr("exit code 3"), HasSubstr("no such device: gpu")));
 }
 
 TEST_F(ServerProcessTest, SilenceEndsAtTheTimeout) {
@@ -71,7 +74,8 @@ TEST_F(ServerProcessTest, SilenceEndsAtTheTimeout) {
 TEST_F(ServerProcessTest, StopEndsTheWait) {
   std::stop_source stop;
   stop.request_stop();
-  const auto server = ServerProcess::Start(Script("exec sleep 1000"), {}, absl::Minutes(10), stop.get_token());
+  const auto server =
+      ServerProcess::Start(Script("exec sleep 1000"), {}, absl::Minutes(10), stop.get_token());
   EXPECT_EQ(server.status().code(), absl::StatusCode::kCancelled);
 }
 

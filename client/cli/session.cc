@@ -49,8 +49,8 @@ absl::StatusOr<client::Client*> Session::ConnectOrStart(int devices) {
   if (client_ != nullptr || !options_.coordinator.empty()) return Connect();
   ASSIGN_OR_RETURN(const std::string binary, FindServerBinary());
   ASSIGN_OR_RETURN(server_, ServerProcess::Start(binary,
-                                                 {"standalone", "--devices", absl::StrCat("cpu:", devices), "--listen",
-                                                  "127.0.0.1:0"},
+                                                 {"standalone", "--devices", absl::StrCat("cpu:", devices),
+                                                  "--listen", "127.0.0.1:0"},
                                                  std::min(kStartTimeout, Remaining()), stop_));
   return ConnectTo(server_->address());
 }

@@ -29,7 +29,8 @@ class Session {
 
   // A client of the coordinator that was given.
   absl::StatusOr<client::Client*> Connect();
-  // As Connect; without a coordinator, of a standalone with `devices` devices that lives as long as the session.
+  // As Connect; without a coordinator, of a standalone with `devices` devices that lives as long as the
+  // session.
   absl::StatusOr<client::Client*> ConnectOrStart(int devices);
 
   // Fills in the timeout (what is left of it) and the stop.

@@ -60,8 +60,8 @@ class LoadedModel {
 
 class Verifier {
  public:
-  Verifier(Session& session, client::Client* client, const VerifyArguments& arguments, const PartitionTexts& texts,
-           std::string scratch_om)
+  Verifier(Session& session, client::Client* client, const VerifyArguments& arguments,
+           const PartitionTexts& texts, std::string scratch_om)
       : session_(session),
         client_(client),
         arguments_(arguments),
@@ -81,19 +81,20 @@ class Verifier {
   }
 
  private:
-  absl::Status VerifyInto(const std::vector<std::string>& input_names, const std::vector<const DataSet*>& sets,
-                          std::vector<SetReport>& reports) {
+  absl::Status VerifyInto(const std::vector<std::string>& input_names,
+                          const std::vector<const DataSet*>& sets, std::vector<SetReport>& reports) {
     client::BuildOptions build;
     build.model_name = absl::StrCat("verify-", getpid());
     build.cluster_config = texts_.cluster_config;
     build.parallel_config = texts_.parallel_config;
     build.input_shapes = ShapesText(input_names, sets.front()->inputs);
     RETURN_IF_ERROR_WITH(
-        client_->Build(model_path_, scratch_om_, session_.Bounded(build), session_.progress()).status(), "build");
+        client_->Build(model_path_, scratch_om_, session_.Bounded(build), session_.progress()).status(),
+        "build");
     client::LoadOptions load;
     load.name = build.model_name;
-    RETURN_IF_ERROR_WITH(
-        client_->Load(scratch_om_, session_.Bounded(load), session_.progress()).status(), "load");
+    RETURN_IF_ERROR_WITH(client_->Load(scratch_om_, session_.Bounded(load), session_.progress()).status(),
+                         "load");
     const LoadedModel loaded(session_, client_, load.name);
     for (size_t i = 0; i < sets.size(); ++i) {
       reports[i].status = RunSet(load.name, input_names, *sets[i], reports[i].outputs);
@@ -101,8 +102,8 @@ class Verifier {
     return absl::OkStatus();
   }
 
-  absl::Status RunSet(const std::string& model, const std::vector<std::string>& input_names, const DataSet& set,
-                      std::vector<OutputReport>& reports) {
+  absl::Status RunSet(const std::string& model, const std::vector<std::string>& input_names,
+                      const DataSet& set, std::vector<OutputReport>& reports) {
     std::vector<client::Tensor> inputs;
     for (size_t i = 0; i < set.inputs.size(); ++i) inputs.push_back(ToClient(input_names[i], set.inputs[i]));
     ASSIGN_OR_RETURN_WITH(const client::RunResult result,
@@ -113,7 +114,8 @@ class Verifier {
     }
     for (size_t i = 0; i < set.outputs.size(); ++i) {
       ASSIGN_OR_RETURN(const Tensor actual, FromClient(result.outputs[i]));
-      OutputReport& report = reports.emplace_back(OutputReport{result.outputs[i].name(), set.outputs[i].desc(), {}});
+      OutputReport& report =
+          reports.emplace_back(OutputReport{result.outputs[i].name(), set.outputs[i].desc(), {}});
       ASSIGN_OR_RETURN(report.comparison, Compare(set.outputs[i], actual, arguments_.tolerances));
     }
     return absl::OkStatus();
@@ -215,8 +217,9 @@ absl::StatusOr<int> RunVerify(Session& session, const VerifyArguments& arguments
   ASSIGN_OR_RETURN(const PartitionTexts texts, ReadPartition(arguments.partition));
   for (const DataSet& set : sets) {
     if (set.inputs.size() != input_names.size()) {
-      return absl::InvalidArgumentError(absl::StrCat(set.name, " has ", set.inputs.size(), " inputs, the model ",
-                                                     input_names.size(), ": ", absl::StrJoin(input_names, ", ")));
+      return absl::InvalidArgumentError(absl::StrCat(set.name, " has ", set.inputs.size(),
+                                                     " inputs, the model ", input_names.size(), ": ",
+                                                     absl::StrJoin(input_names, ", ")));
     }
   }
   ASSIGN_OR_RETURN(const std::unique_ptr<ScratchFolder> scratch, ScratchFolder::Create());
@@ -232,12 +235,15 @@ absl::StatusOr<int> RunVerify(Session& session, const VerifyArguments& arguments
   Verifier verifier(session, client, arguments, texts, scratch->File("model.om"));
   std::map<std::string, SetReport> by_name;
   for (const auto& [shapes, group] : by_shapes) {
-    for (SetReport& report : verifier.VerifySets(input_names, group)) by_name[report.name] = std::move(report);
+    for (SetReport& report : verifier.VerifySets(input_names, group))
+      by_name[report.name] = std::move(report);
   }
   std::vector<SetReport> reports;
   for (const DataSet& set : sets) reports.push_back(std::move(by_name[set.name]));
   PrintReports(session, arguments.folder, reports);
-  return std::all_of(reports.begin(), reports.end(), [](const SetReport& report) { return report.passed(); }) ? 0 : 1;
+  return std::all_of(reports.begin(), reports.end(), [](const SetReport& report) { return report.passed(); })
+             ? 0
+             : 1;
 }
 
 }  // namespace omserve::cli

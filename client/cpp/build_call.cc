@@ -38,7 +38,8 @@ absl::Status CheckFolderExists(const std::filesystem::path& om_path) {
   const std::filesystem::path folder = om_path.has_parent_path() ? om_path.parent_path() : ".";
   std::error_code error;
   if (std::filesystem::is_directory(folder, error)) return absl::OkStatus();
-  return absl::NotFoundError(absl::StrCat("cannot write ", om_path.string(), ": there is no folder ", folder.string()));
+  return absl::NotFoundError(
+      absl::StrCat("cannot write ", om_path.string(), ": there is no folder ", folder.string()));
 }
 
 bool SendModel(const BuildOptions& options, const std::vector<OutgoingFile>& files, Stream& stream,

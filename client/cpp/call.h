@@ -16,8 +16,8 @@
 
 namespace omserve::client {
 
-// The context of one call, which ends at the options' timeout (counted from here) or stop. A stop that was requested
-// before ends the call as it begins.
+// The context of one call, which ends at the options' timeout (counted from here) or stop. A stop that was
+// requested before ends the call as it begins.
 class CallScope {
  public:
   explicit CallScope(const CallOptions& options) : on_stop_(options.stop, [this] { context_.TryCancel(); }) {

@@ -25,7 +25,8 @@
 namespace omserve::client {
 namespace {
 
-// The generated stub would copy every tensor into a message; requests are made as bytes instead (run_request.h).
+// The generated stub would copy every tensor into a message; requests are made as bytes instead
+// (run_request.h).
 using RunStub = grpc::TemplatedGenericStub<grpc::ByteBuffer, v1::RunResponse>;
 constexpr char kRunMethod[] = "/omserve.v1.RunService/Run";
 
@@ -35,8 +36,8 @@ absl::Status CheckAddress(const std::string& address) {
   }
   const size_t colon = address.rfind(':');
   int port = 0;
-  if (colon == std::string::npos || colon == 0 || !absl::SimpleAtoi(address.substr(colon + 1), &port) || port < 1 ||
-      port > 65535) {
+  if (colon == std::string::npos || colon == 0 || !absl::SimpleAtoi(address.substr(colon + 1), &port) ||
+      port < 1 || port > 65535) {
     return absl::InvalidArgumentError(
         absl::StrCat("coordinator address '", address, "': expected HOST:PORT, for instance 127.0.0.1:9090"));
   }
@@ -45,7 +46,8 @@ absl::Status CheckAddress(const std::string& address) {
 
 grpc::ChannelArguments ChannelArguments() {
   grpc::ChannelArguments arguments;
-  // Tensors have no size limit of their own; a long error message must arrive, not replace the code of the error.
+  // Tensors have no size limit of their own; a long error message must arrive, not replace the code of the
+  // error.
   arguments.SetMaxReceiveMessageSize(-1);
   arguments.SetMaxSendMessageSize(-1);
   arguments.SetInt(GRPC_ARG_MAX_METADATA_SIZE, 64 * 1024);
@@ -107,10 +109,12 @@ Client::~Client() {
   impl_->closing.request_stop();
   absl::MutexLock lock(&impl_->mutex);
   impl_->mutex.Await(absl::Condition(
-      +[](Impl* impl) ABSL_EXCLUSIVE_LOCKS_REQUIRED(impl->mutex) { return impl->runs_in_flight == 0; }, impl_.get()));
+      +[](Impl* impl) ABSL_EXCLUSIVE_LOCKS_REQUIRED(impl->mutex) { return impl->runs_in_flight == 0; },
+      impl_.get()));
 }
 
-absl::StatusOr<std::unique_ptr<Client>> Client::Connect(const std::string& address, const ConnectOptions& options) {
+absl::StatusOr<std::unique_ptr<Client>> Client::Connect(const std::string& address,
+                                                        const ConnectOptions& options) {
   RETURN_IF_ERROR(CheckAddress(address));
   auto impl = std::make_unique<Impl>(
       grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), ChannelArguments()));
@@ -194,8 +198,8 @@ void Client::RunAsync(const std::string& model, const std::vector<Tensor>& input
     absl::MutexLock lock(&impl_->mutex);
     ++impl_->runs_in_flight;
   }
-  impl_->run.UnaryCall(&call->scope.context(), kRunMethod, grpc::StubOptions(), &call->request, &call->response,
-                       [call, impl = impl_.get()](const grpc::Status& status) {
+  impl_->run.UnaryCall(&call->scope.context(), kRunMethod, grpc::StubOptions(), &call->request,
+                       &call->response, [call, impl = impl_.get()](const grpc::Status& status) {
                          call->done(status.ok() ? TakeRunResult(call->response) : FromGrpc(status));
                          delete call;
                          absl::MutexLock lock(&impl->mutex);

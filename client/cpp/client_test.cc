@@ -104,7 +104,8 @@ TEST(ConnectTest, StopEndsTheWaitForAListener) {
 TEST_F(ClientTest, EveryStatusCodeOfARunArrivesWithItsMessage) {
   for (int code = 1; code <= 16; ++code) {
     fake_.on_run = [code](grpc::ServerContext*, const v1::RunRequest&, v1::RunResponse*) {
-      return grpc::Status(static_cast<grpc::StatusCode>(code), absl::StrCat("cause ", code, ": ünïcode, 100%"));
+      return grpc::Status(static_cast<grpc::StatusCode>(code),
+                          absl::StrCat("cause ", code, ": ünïcode, 100%"));
     };
     const auto result = client_->Run("m", {});
     EXPECT_EQ(static_cast<int>(result.status().code()), code);
@@ -138,7 +139,8 @@ TEST_F(ClientTest, RunCarriesInputsAndOutputs) {
     return grpc::Status::OK;
   };
   const std::vector<int64_t> ids = {1, 2, 3};
-  const auto result = client_->Run("m", {Tensor::Of<int64_t>("ids", {1, 3}, ids)}, {.outputs = {"y", "none"}});
+  const auto result =
+      client_->Run("m", {Tensor::Of<int64_t>("ids", {1, 3}, ids)}, {.outputs = {"y", "none"}});
   ASSERT_TRUE(result.ok()) << result.status();
 
   EXPECT_EQ(seen.model(), "m");
@@ -161,8 +163,8 @@ TEST_F(ClientTest, TensorsLargerThanGrpcsDefaultLimitPass) {
     return grpc::Status::OK;
   };
   auto values = std::make_shared<std::vector<float>>(3 << 20, 2.0f);
-  const auto result = client_->Run(
-      "m", {Tensor::Shared({"x", "float32", {3 << 20}}, values, values->data(), values->size() * sizeof(float))});
+  const auto result = client_->Run("m", {Tensor::Shared({"x", "float32", {3 << 20}}, values, values->data(),
+                                                        values->size() * sizeof(float))});
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_TRUE(std::ranges::equal(result->outputs[0].As<float>().value(), *values));
 }
@@ -220,7 +222,8 @@ TEST_F(HoldingTest, StopEndsTheRunOnBothSides) {
 TEST_F(HoldingTest, StopRequestedBeforeNeverStarts) {
   std::stop_source stop;
   stop.request_stop();
-  EXPECT_EQ(client_->Run("m", {}, {{.stop = stop.get_token()}}).status().code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(client_->Run("m", {}, {{.stop = stop.get_token()}}).status().code(),
+            absl::StatusCode::kCancelled);
 }
 
 TEST_F(HoldingTest, DestroyingTheClientCancelsAndWaitsForCallbacks) {
@@ -306,14 +309,12 @@ TEST_F(BuildTest, SendsTheModelAndWritesTheOm) {
   answer_.insert(answer_.begin(), progress);
 
   std::vector<std::string> phases;
-  const auto result = client_->Build(Path("model.onnx"), Path("out/m.om"),
-                                     {.model_name = "name",
-                                      .cluster_config = "{c}",
-                                      .parallel_config = "{p}",
-                                      .input_shapes = "x:1,2"},
-                                     [&](const Progress& p) {
-                                       if (phases.empty() || phases.back() != p.phase) phases.push_back(p.phase);
-                                     });
+  const auto result = client_->Build(
+      Path("model.onnx"), Path("out/m.om"),
+      {.model_name = "name", .cluster_config = "{c}", .parallel_config = "{p}", .input_shapes = "x:1,2"},
+      [&](const Progress& p) {
+        if (phases.empty() || phases.back() != p.phase) phases.push_back(p.phase);
+      });
   ASSERT_TRUE(result.ok()) << result.status();
 
   EXPECT_EQ(options_.model_name(), "name");
@@ -365,12 +366,14 @@ TEST_F(BuildTest, ExternalDataMayNotLeaveTheFolder) {
 
 TEST_F(BuildTest, MissingFilesAreNamed) {
   Write("model.onnx", ModelWithExternalData("w.bin"));
-  for (const auto& [model, missing] : {std::pair("absent.onnx", "absent.onnx"), std::pair("model.onnx", "w.bin")}) {
+  for (const auto& [model, missing] :
+       {std::pair("absent.onnx", "absent.onnx"), std::pair("model.onnx", "w.bin")}) {
     const auto result = client_->Build(Path(model), Path("out/m.om"));
     EXPECT_EQ(result.status().code(), absl::StatusCode::kNotFound);
     EXPECT_THAT(Message(result.status()), HasSubstr(missing));
   }
-  EXPECT_EQ(client_->Build(Path("model.onnx"), Path("nowhere/m.om")).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(client_->Build(Path("model.onnx"), Path("nowhere/m.om")).status().code(),
+            absl::StatusCode::kNotFound);
 }
 
 TEST_F(BuildTest, RefusalWhileTheModelIsBeingSentArrives) {
@@ -383,7 +386,8 @@ TEST_F(BuildTest, RefusalWhileTheModelIsBeingSentArrives) {
 }
 
 TEST_F(BuildTest, FilesBesideTheOmKeepTheirNames) {
-  answer_ = {ResultStep(), FileStep("x.om", kOm), ChunkStep(kOm), FileStep("x/rank0.om", "slice"), ChunkStep("slice")};
+  answer_ = {ResultStep(), FileStep("x.om", kOm), ChunkStep(kOm), FileStep("x/rank0.om", "slice"),
+             ChunkStep("slice")};
   const auto result = client_->Build(Path("model.onnx"), Path("out/m.om"));
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(Read("out/x/rank0.om"), "slice");
@@ -393,7 +397,8 @@ TEST_F(BuildTest, FilesBesideTheOmKeepTheirNames) {
 TEST_F(BuildTest, NothingIsLeftBehindWhenTheBuildFails) {
   const std::vector<std::string> before = FilesInFolder();
   end_ = grpc::Status(grpc::StatusCode::INTERNAL, "disk on fire");
-  EXPECT_EQ(client_->Build(Path("model.onnx"), Path("out/m.om")).status(), absl::InternalError("disk on fire"));
+  EXPECT_EQ(client_->Build(Path("model.onnx"), Path("out/m.om")).status(),
+            absl::InternalError("disk on fire"));
   EXPECT_EQ(FilesInFolder(), before);
 }
 
@@ -436,7 +441,8 @@ class LoadTest : public ClientTest {
       }
       return need;
     };
-    fake_.on_load = [this](const ReceivedFiles& files, const std::function<void(const v1::LoadResponse&)>& send) {
+    fake_.on_load = [this](const ReceivedFiles& files,
+                           const std::function<void(const v1::LoadResponse&)>& send) {
       received_ = files;
       if (!end_.ok()) return end_;
       v1::LoadResponse response;
@@ -525,7 +531,8 @@ TEST_F(LoadTest, ErrorsOfTheServiceAndOfTheFileArrive) {
 
 TEST_F(ClientTest, UnloadSendsTheNameAndReturnsTheStatus) {
   fake_.on_unload = [](const v1::UnloadRequest& request) {
-    return grpc::Status(grpc::StatusCode::NOT_FOUND, absl::StrCat("no model '", request.name(), "'; loaded: a, b"));
+    return grpc::Status(grpc::StatusCode::NOT_FOUND,
+                        absl::StrCat("no model '", request.name(), "'; loaded: a, b"));
   };
   EXPECT_EQ(client_->Unload("m"), absl::NotFoundError("no model 'm'; loaded: a, b"));
 }

@@ -110,13 +110,14 @@ LoadResult FromProto(const v1::LoadResult& proto) {
 ClusterStatus FromProto(const v1::DescribeClusterResponse& proto) {
   ClusterStatus cluster{.coordinator_version = proto.coordinator_version()};
   for (const v1::WorkerStatus& worker : proto.workers()) {
-    WorkerStatus& status = cluster.workers.emplace_back(WorkerStatus{.name = worker.name(),
-                                                                     .incarnation = worker.incarnation(),
-                                                                     .address = worker.address(),
-                                                                     .version = worker.version(),
-                                                                     .alive = worker.alive(),
-                                                                     .lease_age_seconds = worker.lease_age_seconds(),
-                                                                     .lost_cause = worker.lost_cause()});
+    WorkerStatus& status =
+        cluster.workers.emplace_back(WorkerStatus{.name = worker.name(),
+                                                  .incarnation = worker.incarnation(),
+                                                  .address = worker.address(),
+                                                  .version = worker.version(),
+                                                  .alive = worker.alive(),
+                                                  .lease_age_seconds = worker.lease_age_seconds(),
+                                                  .lost_cause = worker.lost_cause()});
     for (const v1::DeviceStatus& device : worker.devices()) status.devices.push_back(FromProto(device));
   }
   return cluster;
@@ -134,7 +135,8 @@ absl::StatusOr<RunResult> TakeRunResult(v1::RunResponse& proto) {
   RunResult result{.request_id = proto.request_id()};
   for (v1::Tensor& tensor : *proto.mutable_outputs()) {
     if (absl::Status status = CheckSize(tensor); !status.ok()) {
-      return absl::InternalError(absl::StrCat("output '", tensor.name(), "' of the answer: ", status.message()));
+      return absl::InternalError(
+          absl::StrCat("output '", tensor.name(), "' of the answer: ", status.message()));
     }
     TensorDesc desc{tensor.name(), tensor.dtype(), {tensor.shape().begin(), tensor.shape().end()}};
     result.outputs.push_back(Tensor::Owned(std::move(desc), std::move(*tensor.mutable_data())));

@@ -41,7 +41,8 @@ class FakeService::BuildFake final : public v1::BuildService::Service {
       Receive(request, files, current);
     }
     if (!fake_.on_build) return NotSet();
-    return fake_.on_build(options, files, [&](const v1::BuildResponse& response) { stream->Write(response); });
+    return fake_.on_build(options, files,
+                          [&](const v1::BuildResponse& response) { stream->Write(response); });
   }
 
  private:

@@ -41,9 +41,11 @@ class FakeService final : public v1::RunService::Service {
   std::function<grpc::Status(const v1::BuildOptions&)> on_build_options;
   // Which of the offered files to ask for, then the end of the load.
   std::function<v1::NeedFiles(const v1::LoadOptions&)> on_load_options;
-  std::function<grpc::Status(const ReceivedFiles&, const std::function<void(const v1::LoadResponse&)>& send)> on_load;
+  std::function<grpc::Status(const ReceivedFiles&, const std::function<void(const v1::LoadResponse&)>& send)>
+      on_load;
 
-  grpc::Status Run(grpc::ServerContext* context, const v1::RunRequest* request, v1::RunResponse* response) override;
+  grpc::Status Run(grpc::ServerContext* context, const v1::RunRequest* request,
+                   v1::RunResponse* response) override;
 
  private:
   class BuildFake;

@@ -39,7 +39,8 @@ bool SendNeeded(const v1::NeedFiles& need, const std::vector<OutgoingFile>& file
   std::vector<const OutgoingFile*> wanted;
   uint64_t total = 0;
   for (const OutgoingFile& file : files) {
-    if (std::find(need.sha256().begin(), need.sha256().end(), file.header.sha256()) == need.sha256().end()) continue;
+    if (std::find(need.sha256().begin(), need.sha256().end(), file.header.sha256()) == need.sha256().end())
+      continue;
     wanted.push_back(&file);
     total += file.header.size();
   }

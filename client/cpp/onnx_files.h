@@ -10,9 +10,9 @@
 
 namespace omserve::client {
 
-// The `location` of every tensor of a serialized onnx.ModelProto that keeps its data outside, each once, in order of
-// first mention. Walks the wire format in place: weights inside the model are neither read nor copied.
-// DATA_LOSS when the bytes are no protobuf message, INVALID_ARGUMENT when subgraphs nest too deep.
+// The `location` of every tensor of a serialized onnx.ModelProto that keeps its data outside, each once, in
+// order of first mention. Walks the wire format in place: weights inside the model are neither read nor
+// copied. DATA_LOSS when the bytes are no protobuf message, INVALID_ARGUMENT when subgraphs nest too deep.
 absl::StatusOr<std::vector<std::string>> ExternalDataLocations(std::string_view model);
 
 }  // namespace omserve::client

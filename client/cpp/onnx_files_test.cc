@@ -40,8 +40,9 @@ TEST(ExternalDataLocationsTest, FindsInitializersEachFileOnce) {
 }
 
 TEST(ExternalDataLocationsTest, FindsTensorsOfAttributesSubgraphsAndFunctions) {
-  const std::string constant = Bytes(1, Bytes(5, Bytes(5, ExternalTensor("attr.bin"))));       // node.attribute.t
-  const std::string branch = Bytes(1, Bytes(5, Bytes(6, Bytes(5, ExternalTensor("sub.bin")))));  // node.attribute.g
+  const std::string constant = Bytes(1, Bytes(5, Bytes(5, ExternalTensor("attr.bin"))));  // node.attribute.t
+  const std::string branch =
+      Bytes(1, Bytes(5, Bytes(6, Bytes(5, ExternalTensor("sub.bin")))));  // node.attribute.g
   const std::string sparse = Bytes(15, Bytes(1, ExternalTensor("sparse.bin")));
   const std::string function = Bytes(25, Bytes(7, Bytes(5, Bytes(5, ExternalTensor("function.bin")))));
   EXPECT_THAT(Locations(Model(constant + branch + sparse) + function),

@@ -17,7 +17,8 @@ namespace {
 constexpr size_t kMinSharedBytes = 4096;
 
 grpc::Slice SliceOf(const Tensor& tensor) {
-  if (tensor.owner() == nullptr || tensor.size() < kMinSharedBytes) return grpc::Slice(tensor.data(), tensor.size());
+  if (tensor.owner() == nullptr || tensor.size() < kMinSharedBytes)
+    return grpc::Slice(tensor.data(), tensor.size());
   // gRPC takes a mutable pointer and never writes through it.
   return grpc::Slice(
       const_cast<void*>(tensor.data()), tensor.size(),
@@ -29,7 +30,8 @@ grpc::Slice SliceOf(const Tensor& tensor) {
 
 absl::StatusOr<grpc::ByteBuffer> EncodeRunRequest(const std::string& model, const std::vector<Tensor>& inputs,
                                                   const RunOptions& options) {
-  // Concatenated messages merge: first everything but the inputs, then each input as one more element of its field.
+  // Concatenated messages merge: first everything but the inputs, then each input as one more element of its
+  // field.
   v1::RunRequest rest;
   rest.set_model(model);
   rest.set_request_id(options.request_id);

@@ -11,9 +11,9 @@
 
 namespace omserve::client {
 
-// A serialized v1::RunRequest. The bytes of shared tensors are referenced until the network has let go of them, which
-// may be after the call has ended; borrowed ones are copied once. INVALID_ARGUMENT when the whole passes the 2 GiB
-// that one message can carry.
+// A serialized v1::RunRequest. The bytes of shared tensors are referenced until the network has let go of
+// them, which may be after the call has ended; borrowed ones are copied once. INVALID_ARGUMENT when the whole
+// passes the 2 GiB that one message can carry.
 absl::StatusOr<grpc::ByteBuffer> EncodeRunRequest(const std::string& model, const std::vector<Tensor>& inputs,
                                                   const RunOptions& options);
 

@@ -3,8 +3,8 @@
 #include <cstring>
 #include <memory>
 
-#include "gtest/gtest.h"
 #include "grpcpp/impl/codegen/proto_utils.h"
+#include "gtest/gtest.h"
 #include "omserve/v1/run.pb.h"
 
 namespace omserve::client {
@@ -21,7 +21,8 @@ TEST(RunRequestTest, IsTheMessageThatTheServiceExpects) {
   const std::vector<int64_t> ids = {7, 8};
   const std::vector<Tensor> inputs = {
       Tensor::Shared({"large", "float32", {50, 100}}, large, large->data(), large->size() * 4),
-      Tensor::Borrowed({"ids", "int64", {2}}, ids.data(), 16), Tensor::Owned({"empty", "float32", {1, 0}}, "")};
+      Tensor::Borrowed({"ids", "int64", {2}}, ids.data(), 16),
+      Tensor::Owned({"empty", "float32", {1, 0}}, "")};
   auto bytes = EncodeRunRequest("model", inputs, {.request_id = "r1", .outputs = {"logits"}});
   ASSERT_TRUE(bytes.ok()) << bytes.status();
   const v1::RunRequest request = Decode(*bytes);
@@ -43,7 +44,8 @@ TEST(RunRequestTest, IsTheMessageThatTheServiceExpects) {
 TEST(RunRequestTest, SharedBytesAreReferencedUntilTheBufferIsGone) {
   auto owner = std::make_shared<std::vector<float>>(5000, 0.0f);
   {
-    auto bytes = EncodeRunRequest("model", {Tensor::Shared({"x", "float32", {5000}}, owner, owner->data(), 20000)}, {});
+    auto bytes = EncodeRunRequest(
+        "model", {Tensor::Shared({"x", "float32", {5000}}, owner, owner->data(), 20000)}, {});
     ASSERT_TRUE(bytes.ok());
     EXPECT_EQ(owner.use_count(), 2);
     (*owner)[0] = 3.0f;  // no copy was made: the change is seen
@@ -58,8 +60,8 @@ TEST(RunRequestTest, MoreThanAMessageCanCarryIsRefused) {
   // Never read: the size alone is looked at.
   const char byte = 0;
   const std::shared_ptr<const void> owner(&byte, [](const void*) {});
-  const auto bytes =
-      EncodeRunRequest("model", {Tensor::Shared({"x", "int8", {1L << 31}}, owner, &byte, size_t{1} << 31)}, {});
+  const auto bytes = EncodeRunRequest(
+      "model", {Tensor::Shared({"x", "int8", {1L << 31}}, owner, &byte, size_t{1} << 31)}, {});
   EXPECT_EQ(bytes.status().code(), absl::StatusCode::kInvalidArgument);
 }
 

@@ -6,13 +6,15 @@
 namespace omserve::client {
 
 std::string ToString(const TensorDesc& desc) {
-  return absl::StrCat(desc.dtype, "[", absl::StrJoin(desc.shape, ",", [](std::string* out, int64_t dim) {
-                        if (dim < 0) {
-                          out->push_back('?');
-                        } else {
-                          absl::StrAppend(out, dim);
-                        }
-                      }),
+  return absl::StrCat(desc.dtype, "[",
+                      absl::StrJoin(desc.shape, ",",
+                                    [](std::string* out, int64_t dim) {
+                                      if (dim < 0) {
+                                        out->push_back('?');
+                                      } else {
+                                        absl::StrAppend(out, dim);
+                                      }
+                                    }),
                       "]");
 }
 

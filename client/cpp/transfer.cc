@@ -53,7 +53,8 @@ absl::Status IncomingFiles::Begin(const v1::FileHeader& header) {
     std::error_code error;
     std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
     if (error) {
-      return absl::UnavailableError(absl::StrCat("cannot create the folder of ", path, ": ", error.message()));
+      return absl::UnavailableError(
+          absl::StrCat("cannot create the folder of ", path, ": ", error.message()));
     }
   }
   ASSIGN_OR_RETURN(std::unique_ptr<FileWriter> writer, FileWriter::Create(path));
@@ -67,8 +68,8 @@ absl::Status IncomingFiles::Begin(const v1::FileHeader& header) {
 absl::Status IncomingFiles::Append(const std::string& chunk) {
   if (writers_.empty()) return absl::InternalError("the service sent a chunk before the header of its file");
   if (chunk.size() > header_.size() - writers_.back()->position()) {
-    return absl::DataLossError(absl::StrCat("file '", header_.name(), "': more than the announced ", header_.size(),
-                                            " bytes arrived"));
+    return absl::DataLossError(absl::StrCat("file '", header_.name(), "': more than the announced ",
+                                            header_.size(), " bytes arrived"));
   }
   digest_->Update(chunk);
   bytes_ += chunk.size();
@@ -83,8 +84,8 @@ absl::Status IncomingFiles::EndFile() {
         absl::StrCat("file '", header_.name(), "': ", received, " of ", header_.size(), " bytes arrived"));
   }
   if (const std::string found = digest_->Finish(); found != header_.sha256()) {
-    return absl::DataLossError(
-        absl::StrCat("file '", header_.name(), "': sha-256 is ", found, ", announced was ", header_.sha256()));
+    return absl::DataLossError(absl::StrCat("file '", header_.name(), "': sha-256 is ", found,
+                                            ", announced was ", header_.sha256()));
   }
   return absl::OkStatus();
 }

@@ -1,4 +1,5 @@
-// Files on their way to and from the service: headers with digests, chunks, and files that appear only when whole.
+// Files on their way to and from the service: headers with digests, chunks, and files that appear only when
+// whole.
 #ifndef OMSERVE_CLIENT_CPP_TRANSFER_H_
 #define OMSERVE_CLIENT_CPP_TRANSFER_H_
 
@@ -43,14 +44,16 @@ struct OutgoingFile {
   std::shared_ptr<const MappedFile> file;
 };
 
-// Maps `folder`/`name` for each name, which must lie in the folder, and computes the digests (phase "digest").
+// Maps `folder`/`name` for each name, which must lie in the folder, and computes the digests (phase
+// "digest").
 absl::StatusOr<std::vector<OutgoingFile>> OpenOutgoingFiles(const std::string& folder,
                                                             const std::vector<std::string>& names,
                                                             const ProgressCallback& progress);
 
 // Writes the header and the chunks of one file. False when the call has ended: its status says why.
 template <typename Request, typename Response>
-bool SendFile(const OutgoingFile& file, grpc::ClientReaderWriter<Request, Response>& stream, ProgressMeter& meter) {
+bool SendFile(const OutgoingFile& file, grpc::ClientReaderWriter<Request, Response>& stream,
+              ProgressMeter& meter) {
   Request request;
   *request.mutable_file() = file.header;
   if (!stream.Write(request)) return false;
@@ -72,14 +75,15 @@ absl::Status FinishCall(grpc::ClientReaderWriter<Request, Response>& stream) {
   return FromGrpc(stream.Finish());
 }
 
-// Receives the files of an OM. The first goes to `om_path`, the others to where their names say beside it. Nothing
-// appears under its final name before Commit, and what was written disappears when there is no Commit.
+// Receives the files of an OM. The first goes to `om_path`, the others to where their names say beside it.
+// Nothing appears under its final name before Commit, and what was written disappears when there is no
+// Commit.
 class IncomingFiles {
  public:
   explicit IncomingFiles(std::string om_path) : om_path_(std::move(om_path)) {}
 
-  // Ends the file before, if any, and begins the next. DATA_LOSS when the one before is incomplete or has another
-  // digest than announced; PERMISSION_DENIED when the name leaves the folder.
+  // Ends the file before, if any, and begins the next. DATA_LOSS when the one before is incomplete or has
+  // another digest than announced; PERMISSION_DENIED when the name leaves the folder.
   absl::Status Begin(const v1::FileHeader& header);
   absl::Status Append(const std::string& chunk);
   // Ends the last file and gives all their names, the OM last: whoever sees it can open the rest.

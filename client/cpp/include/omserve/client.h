@@ -6,8 +6,8 @@
 //   auto result = (*client)->Run("model", {omserve::client::Tensor::Of<int64_t>("input_ids", {1, 3}, ids)});
 //   std::span<const float> logits = result->outputs[0].As<float>().value();
 //
-// Every error is the absl::Status that the service answered: NOT_FOUND is NOT_FOUND here, and the message is the
-// service's own (docs/errors.md says what each code means and whether to retry). Nothing here throws.
+// Every error is the absl::Status that the service answered: NOT_FOUND is NOT_FOUND here, and the message is
+// the service's own (docs/errors.md says what each code means and whether to retry). Nothing here throws.
 #ifndef OMSERVE_CLIENT_H_
 #define OMSERVE_CLIENT_H_
 
@@ -38,8 +38,8 @@ struct ConnectOptions {
   bool wait_until_listening = false;
 };
 
-// How far a long call is. Phases of the client: "digest" (reading files), "upload", "download"; the others are the
-// service's: "import", "optimize", "plan", "cut", "write"; "push", "compile", "connect", "warmup".
+// How far a long call is. Phases of the client: "digest" (reading files), "upload", "download"; the others
+// are the service's: "import", "optimize", "plan", "cut", "write"; "push", "compile", "connect", "warmup".
 struct Progress {
   std::string phase;
   double fraction = 0;  // of the phase, 0 to 1
@@ -138,26 +138,27 @@ struct RunResult {
 };
 using RunCallback = std::function<void(absl::StatusOr<RunResult>)>;
 
-// A connection to a coordinator. Thread-safe; one connection carries any number of calls at once. Destroying it
-// cancels the asynchronous runs still in flight and waits for their callbacks.
+// A connection to a coordinator. Thread-safe; one connection carries any number of calls at once. Destroying
+// it cancels the asynchronous runs still in flight and waits for their callbacks.
 class Client {
  public:
-  // `address` is "HOST:PORT" or another gRPC target ("unix:/path"). INVALID_ARGUMENT for something else; UNAVAILABLE
-  // when nobody listens there; DEADLINE_EXCEEDED; CANCELLED.
+  // `address` is "HOST:PORT" or another gRPC target ("unix:/path"). INVALID_ARGUMENT for something else;
+  // UNAVAILABLE when nobody listens there; DEADLINE_EXCEEDED; CANCELLED.
   static absl::StatusOr<std::unique_ptr<Client>> Connect(const std::string& address,
                                                          const ConnectOptions& options = {});
   ~Client();
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  // Sends an ONNX model with the external data files it names, which must lie in its folder, and writes the OM to
-  // `om_path`. Files appear under their names only when all have arrived whole; parts that are kept beside the OM go
-  // into a folder beside `om_path`. `progress` is called on the calling thread.
+  // Sends an ONNX model with the external data files it names, which must lie in its folder, and writes the
+  // OM to `om_path`. Files appear under their names only when all have arrived whole; parts that are kept
+  // beside the OM go into a folder beside `om_path`. `progress` is called on the calling thread.
   absl::StatusOr<BuildResult> Build(const std::string& model_path, const std::string& om_path,
-                                    const BuildOptions& options = {}, const ProgressCallback& progress = nullptr);
+                                    const BuildOptions& options = {},
+                                    const ProgressCallback& progress = nullptr);
 
-  // Brings an OM to the cluster and makes it ready; sends only files that the coordinator does not hold yet. OK when
-  // the same model already has this name. `progress` is called on the calling thread.
+  // Brings an OM to the cluster and makes it ready; sends only files that the coordinator does not hold yet.
+  // OK when the same model already has this name. `progress` is called on the calling thread.
   absl::StatusOr<LoadResult> Load(const std::string& om_path, const LoadOptions& options = {},
                                   const ProgressCallback& progress = nullptr);
 
@@ -171,8 +172,8 @@ class Client {
   // Inputs in any order. Outputs come in the model's order, or as asked for.
   absl::StatusOr<RunResult> Run(const std::string& model, const std::vector<Tensor>& inputs,
                                 const RunOptions& options = {});
-  // Returns at once; `done` is called exactly once, on a thread of the network library: it must not block and must
-  // not destroy the client.
+  // Returns at once; `done` is called exactly once, on a thread of the network library: it must not block and
+  // must not destroy the client.
   void RunAsync(const std::string& model, const std::vector<Tensor>& inputs, const RunOptions& options,
                 RunCallback done);
 

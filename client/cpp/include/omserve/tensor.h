@@ -50,8 +50,8 @@ class Tensor {
   static Tensor Owned(TensorDesc desc, std::string bytes);
   // Bytes of somebody else, kept alive by `owner`. A run sends them without copying.
   static Tensor Shared(TensorDesc desc, std::shared_ptr<const void> owner, const void* data, size_t size);
-  // Bytes of somebody else that stay alive and unchanged until the run they are given to has been started: a run
-  // copies them once, because the network may still read them after a run was given up.
+  // Bytes of somebody else that stay alive and unchanged until the run they are given to has been started: a
+  // run copies them once, because the network may still read them after a run was given up.
   static Tensor Borrowed(TensorDesc desc, const void* data, size_t size);
 
   const TensorDesc& desc() const { return desc_; }
@@ -63,7 +63,8 @@ class Tensor {
   // Null for borrowed bytes.
   const std::shared_ptr<const void>& owner() const { return owner_; }
 
-  // The elements; INVALID_ARGUMENT when T is not the element type. Valid as long as a copy of this tensor lives.
+  // The elements; INVALID_ARGUMENT when T is not the element type. Valid as long as a copy of this tensor
+  // lives.
   template <typename T>
   absl::StatusOr<std::span<const T>> As() const {
     if (absl::Status status = CheckElements(DTypeName<T>(), sizeof(T)); !status.ok()) return status;
@@ -82,17 +83,50 @@ class Tensor {
   size_t size_ = 0;
 };
 
-template <> constexpr const char* DTypeName<float>() { return "float32"; }
-template <> constexpr const char* DTypeName<double>() { return "float64"; }
-template <> constexpr const char* DTypeName<int8_t>() { return "int8"; }
-template <> constexpr const char* DTypeName<int16_t>() { return "int16"; }
-template <> constexpr const char* DTypeName<int32_t>() { return "int32"; }
-template <> constexpr const char* DTypeName<int64_t>() { return "int64"; }
-template <> constexpr const char* DTypeName<uint8_t>() { return "uint8"; }
-template <> constexpr const char* DTypeName<uint16_t>() { return "uint16"; }
-template <> constexpr const char* DTypeName<uint32_t>() { return "uint32"; }
-template <> constexpr const char* DTypeName<uint64_t>() { return "uint64"; }
-template <> constexpr const char* DTypeName<bool>() { return "bool"; }
+template <>
+constexpr const char* DTypeName<float>() {
+  return "float32";
+}
+template <>
+constexpr const char* DTypeName<double>() {
+  return "float64";
+}
+template <>
+constexpr const char* DTypeName<int8_t>() {
+  return "int8";
+}
+template <>
+constexpr const char* DTypeName<int16_t>() {
+  return "int16";
+}
+template <>
+constexpr const char* DTypeName<int32_t>() {
+  return "int32";
+}
+template <>
+constexpr const char* DTypeName<int64_t>() {
+  return "int64";
+}
+template <>
+constexpr const char* DTypeName<uint8_t>() {
+  return "uint8";
+}
+template <>
+constexpr const char* DTypeName<uint16_t>() {
+  return "uint16";
+}
+template <>
+constexpr const char* DTypeName<uint32_t>() {
+  return "uint32";
+}
+template <>
+constexpr const char* DTypeName<uint64_t>() {
+  return "uint64";
+}
+template <>
+constexpr const char* DTypeName<bool>() {
+  return "bool";
+}
 
 }  // namespace omserve::client
 
