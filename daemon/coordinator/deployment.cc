@@ -142,12 +142,17 @@ absl::Status Deployment::FinishAttempt(absl::StatusOr<BroughtUp> result) {
         replicas_.push_back({.replica = std::make_shared<const Replica>(std::move(replica))});
       }
     } else {
+      // People need to hear not only that it could not be brought up again, but why it fell.
+      absl::Status cause = status;
+      if (state_ == DeploymentState::kRestarting && !cause_.ok()) {
+        cause = absl::Status(status.code(), absl::StrCat(cause_.message(), "; it could not be brought up again: ",
+                                                         status.message()));
+      }
+      AnswerQueue(absl::UnavailableError(absl::StrCat("model '", name_, "' has failed: ", cause.message())), effects);
       if (state_ != DeploymentState::kUnloading) {
         state_ = DeploymentState::kFailed;
-        cause_ = status;
+        cause_ = std::move(cause);
       }
-      AnswerQueue(absl::UnavailableError(absl::StrCat("model '", name_, "' has failed: ", status.message())),
-                  effects);
     }
   }
   Apply(std::move(effects));

@@ -139,10 +139,10 @@ class Server:
         deadline = time.monotonic() + timeout
         with self.client() as client:
             while sum(worker.alive for worker in client.cluster(timeout=timeout).workers) < count:
-                for worker in self.workers:
-                    if not worker.running:
-                        raise ServerError(f"{worker.name} ended (code {worker.wait()}); its log ends: "
-                                          f"{worker.log()[-2000:]}")
+                ended = [worker for worker in self.workers if not worker.running]
+                if len(self.workers) - len(ended) < count:  # some may have been ended on purpose
+                    raise ServerError(f"{ended[-1].name} ended (code {ended[-1].wait()}); its log ends: "
+                                      f"{ended[-1].log()[-2000:]}" if ended else f"only {len(self.workers)} were started")
                 if time.monotonic() > deadline:
                     raise ServerError(f"fewer than {count} workers have registered within {timeout} s")
                 time.sleep(_POLL_SECONDS)
