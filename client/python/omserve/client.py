@@ -32,6 +32,10 @@ _CHANNEL_OPTIONS = [
     # A coordinator is reached directly: an http_proxy in the environment is meant for the world outside.
     ("grpc.enable_http_proxy", 0),
     ("grpc.use_local_subchannel_pool", 1),
+    # A coordinator that has stopped answering altogether ends a call with Unavailable, timeout or not.
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.max_pings_without_data", 0),
 ]
 
 
