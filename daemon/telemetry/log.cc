@@ -5,7 +5,6 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
@@ -64,12 +63,29 @@ std::string Timestamp() {
   return absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::Now(), absl::UTCTimeZone());
 }
 
-// Bare when it can be told from its surroundings, else quoted; nothing from outside can begin a new line.
+// Nothing from outside can begin a new line or end a quoted value.
+std::string Escaped(absl::string_view text) {
+  std::string escaped;
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      escaped += {'\\', c};
+    } else if (c == '\n') {
+      escaped += "\\n";
+    } else if (absl::ascii_iscntrl(c)) {
+      absl::StrAppend(&escaped, "\\x", absl::Hex(static_cast<unsigned char>(c), absl::kZeroPad2));
+    } else {
+      escaped += c;
+    }
+  }
+  return escaped;
+}
+
+// Bare when it can be told from its surroundings, else quoted.
 std::string TextValue(absl::string_view value) {
   const bool bare = !value.empty() && std::all_of(value.begin(), value.end(), [](char c) {
     return absl::ascii_isgraph(c) && c != '"' && c != '=' && c != '\\';
   });
-  return bare ? std::string(value) : absl::StrCat("\"", absl::Utf8SafeCEscape(value), "\"");
+  return bare ? std::string(value) : absl::StrCat("\"", Escaped(value), "\"");
 }
 
 }  // namespace
@@ -105,7 +121,7 @@ void Log::Write(LogLevel level, absl::string_view message, std::initializer_list
   } else {
     const char letter = absl::ascii_toupper(LevelName(level).front());
     line = absl::StrCat(Timestamp(), " ", absl::string_view(&letter, 1), " ", options_.role, " ",
-                        absl::Utf8SafeCEscape(message));
+                        Escaped(message));
     for (const auto& [name, value] : fields) absl::StrAppend(&line, " ", name, "=", TextValue(value));
   }
   logger_->log(ToSpdlog(level), spdlog::string_view_t(line.data(), line.size()));

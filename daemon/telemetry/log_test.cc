@@ -14,8 +14,8 @@ using ::testing::Not;
 TEST(LogTest, TextQuotesWhatNeedsIt) {
   std::string lines;
   Log log({.role = "worker"}, &lines);
-  log.Warning("run failed", {{"request_id", "r1"}, {"cause", "a \"b\"\nfake line"}, {"empty", ""}});
-  EXPECT_THAT(lines, EndsWith(" W worker run failed request_id=r1 cause=\"a \\\"b\\\"\\nfake line\" empty=\"\"\n"));
+  log.Warning("run failed", {{"request_id", "r1"}, {"cause", "it's \"b\"\nfake line\x01"}, {"empty", ""}});
+  EXPECT_THAT(lines, EndsWith(" W worker run failed request_id=r1 cause=\"it's \\\"b\\\"\\nfake line\\x01\" empty=\"\"\n"));
 }
 
 TEST(LogTest, JsonIsOneObjectPerLineWhateverTheBytes) {

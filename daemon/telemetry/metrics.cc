@@ -21,15 +21,7 @@ std::vector<double> RunBuckets() {
 
 std::vector<double> LongBuckets() { return {0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800}; }
 
-constexpr int kStatusCodes = 17;
-
 }  // namespace
-
-struct ModelMetrics::Series {
-  int users = 0;
-  std::array<prometheus::Histogram*, kStageNames.size()> stages{};
-  std::array<prometheus::Counter*, kStatusCodes> runs{};
-};
 
 ModelMetrics::ModelMetrics(std::shared_ptr<Metrics> metrics, std::string name)
     : metrics_(std::move(metrics)), name_(std::move(name)), series_(metrics_->AcquireSeries(name_)) {}
@@ -37,13 +29,28 @@ ModelMetrics::ModelMetrics(std::shared_ptr<Metrics> metrics, std::string name)
 ModelMetrics::~ModelMetrics() { metrics_->ReleaseSeries(name_); }
 
 void ModelMetrics::Observe(RunStage stage, absl::Duration duration) {
-  series_->stages[static_cast<size_t>(stage)]->Observe(absl::ToDoubleSeconds(duration));
+  const size_t index = static_cast<size_t>(stage);
+  std::atomic<prometheus::Histogram*>& slot = series_->stages[index];
+  prometheus::Histogram* histogram = slot.load(std::memory_order_acquire);
+  if (histogram == nullptr) {
+    // Adding what is there already gives it again, so it does not matter who is first.
+    histogram = &metrics_->run_duration_.Add({{"model", name_}, {"stage", kStageNames[index]}}, RunBuckets());
+    slot.store(histogram, std::memory_order_release);
+  }
+  histogram->Observe(absl::ToDoubleSeconds(duration));
 }
 
 void ModelMetrics::CountRun(absl::StatusCode code) {
-  const int number = static_cast<int>(code);
-  series_->runs[number >= 0 && number < kStatusCodes ? number : static_cast<int>(absl::StatusCode::kUnknown)]
-      ->Increment();
+  size_t index = static_cast<size_t>(code);
+  if (index >= series_->runs.size()) index = static_cast<size_t>(absl::StatusCode::kUnknown);
+  std::atomic<prometheus::Counter*>& slot = series_->runs[index];
+  prometheus::Counter* counter = slot.load(std::memory_order_acquire);
+  if (counter == nullptr) {
+    const std::string name = absl::StatusCodeToString(static_cast<absl::StatusCode>(index));
+    counter = &metrics_->runs_.Add({{"model", name_}, {"code", name}});
+    slot.store(counter, std::memory_order_release);
+  }
+  counter->Increment();
 }
 
 Metrics::Metrics(std::shared_ptr<prometheus::Registry> registry)
@@ -136,16 +143,7 @@ void Metrics::SetWorkers(const std::vector<WorkerGauges>& workers) {
 ModelMetrics::Series* Metrics::AcquireSeries(const std::string& model) {
   absl::MutexLock lock(&mutex_);
   std::unique_ptr<ModelMetrics::Series>& series = models_[model];
-  if (series == nullptr) {
-    series = std::make_unique<ModelMetrics::Series>();
-    for (size_t i = 0; i < kStageNames.size(); ++i) {
-      series->stages[i] = &run_duration_.Add({{"model", model}, {"stage", kStageNames[i]}}, RunBuckets());
-    }
-    for (int i = 0; i < kStatusCodes; ++i) {
-      series->runs[i] = &runs_.Add(
-          {{"model", model}, {"code", absl::StatusCodeToString(static_cast<absl::StatusCode>(i))}});
-    }
-  }
+  if (series == nullptr) series = std::make_unique<ModelMetrics::Series>();
   ++series->users;
   return series.get();
 }
@@ -154,8 +152,12 @@ void Metrics::ReleaseSeries(const std::string& model) {
   absl::MutexLock lock(&mutex_);
   auto it = models_.find(model);
   if (--it->second->users > 0) return;
-  for (prometheus::Histogram* histogram : it->second->stages) run_duration_.Remove(histogram);
-  for (prometheus::Counter* counter : it->second->runs) runs_.Remove(counter);
+  for (prometheus::Histogram* histogram : it->second->stages) {
+    if (histogram != nullptr) run_duration_.Remove(histogram);
+  }
+  for (prometheus::Counter* counter : it->second->runs) {
+    if (counter != nullptr) runs_.Remove(counter);
+  }
   models_.erase(it);
 }
 

@@ -3,6 +3,7 @@
 #define OMSERVE_DAEMON_TELEMETRY_METRICS_H_
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -47,8 +48,13 @@ class ModelMetrics {
   void CountRun(absl::StatusCode code);
 
  private:
-  struct Series;
   friend class Metrics;
+  // Made when first counted; `users` is guarded by the mutex of Metrics.
+  struct Series {
+    int users = 0;
+    std::array<std::atomic<prometheus::Histogram*>, 5> stages{};
+    std::array<std::atomic<prometheus::Counter*>, 17> runs{};
+  };
   const std::shared_ptr<Metrics> metrics_;
   const std::string name_;
   Series* const series_;
