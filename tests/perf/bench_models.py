@@ -8,6 +8,7 @@ own process, take turns in small batches, and the medians are compared, so that 
 """
 
 import argparse
+import os
 import pathlib
 import statistics
 import subprocess
@@ -25,7 +26,8 @@ class Ours:
         if shapes:
             command += ["--input-shape", ";".join(f"{n}:{','.join(map(str, s))}" for n, s in shapes.items())]
         self.process = subprocess.Popen([str(c) for c in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE, text=True)
+                                        stderr=subprocess.PIPE, text=True,
+                                        env=dict(os.environ, OMP_WAIT_POLICY="passive"))  # as omserved sets it
         ready = self.process.stdout.readline()
         if not ready.startswith("ready"):
             raise RuntimeError(self.process.stderr.read().strip())
