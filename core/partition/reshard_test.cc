@@ -86,7 +86,9 @@ TEST(ReshardTest, EverySequenceMapsShardsToShards) {
     double priced = 0;
     for (const ReshardStep& step : path.steps) priced += step.seconds;
     EXPECT_NEAR(priced, resharder.Seconds(from, to, desc), 1e-12);
-    if (!path.steps.empty()) EXPECT_EQ(path.steps.back().after, to);
+    if (!path.steps.empty()) {
+      EXPECT_EQ(path.steps.back().after, to);
+    }
     steps += static_cast<int>(path.steps.size());
 
     std::vector<float> values(static_cast<size_t>(NumElements(shape)));

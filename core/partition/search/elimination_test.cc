@@ -71,7 +71,9 @@ TEST(EliminationTest, SmallTablesStillGiveAChoiceAndABound) {
     const double expected = BruteForce(network);
     EXPECT_GE(solution->cost, expected);
     EXPECT_LE(solution->lower_bound, expected);
-    if (solution->exact) EXPECT_EQ(solution->cost, expected);
+    if (solution->exact) {
+      EXPECT_EQ(solution->cost, expected);
+    }
   }
 }
 
