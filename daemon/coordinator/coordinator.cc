@@ -180,7 +180,7 @@ absl::StatusOr<LoadOutcome> Coordinator::Load(const std::string& name, const Fil
   const absl::Time begin = clock_->Now();
   context.deadline = std::min(context.deadline, begin + options_.load_timeout);
   if (context.cancellation == nullptr) context.cancellation = std::make_shared<Cancellation>();
-  absl::Status status = BringUpDeployment(deployment, progress, context);
+  absl::Status status = BringUpDeployment(deployment, {}, progress, context);
   metrics_->ObserveLoad(clock_->Now() - begin);
   if (!status.ok()) {
     Remove(deployment);
@@ -200,7 +200,14 @@ std::map<std::pair<std::string, int>, uint64_t> Coordinator::UsedByOthers(const 
   return used;
 }
 
-absl::StatusOr<BringUpPlan> Coordinator::PlanFor(const Deployment& deployment) {
+absl::Status Coordinator::CheckAlive(const std::vector<WorkerRef>& workers) const {
+  for (const WorkerRef& worker : workers) RETURN_IF_ERROR(registry_.CheckAlive(worker));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<BringUpPlan> Coordinator::PlanFor(const Deployment& deployment,
+                                                 const std::vector<WorkerRef>& required) {
+  RETURN_IF_ERROR(CheckAlive(required));
   BringUpPlan plan;
   plan.deployment = deployment.name();
   plan.epoch = next_epoch_++;
@@ -220,38 +227,27 @@ absl::StatusOr<BringUpPlan> Coordinator::PlanFor(const Deployment& deployment) {
   return plan;
 }
 
-absl::StatusOr<BroughtUp> Coordinator::TryBringUp(const std::shared_ptr<Deployment>& deployment,
-                                                  const BringUpPlan& plan, const ProgressFunction& progress,
-                                                  const CallContext& context) {
-  // A worker that was lost before the attempt began was not there to cancel it.
-  for (const Replica& replica : ReplicasOf(plan)) {
-    for (const ReplicaMember& member : replica.members) {
-      if (!registry_.IsAlive(member.worker)) {
-        return absl::UnavailableError(absl::StrCat("worker '", member.worker.name, "' (incarnation ",
-                                                   member.worker.incarnation, ") was lost"));
-      }
-    }
-  }
-  return BringUp(plan, progress, context, *metrics_);
-}
-
 absl::Status Coordinator::BringUpDeployment(const std::shared_ptr<Deployment>& deployment,
+                                            const std::vector<WorkerRef>& required,
                                             const ProgressFunction& progress, CallContext context) {
   const absl::Time begin = clock_->Now();
-  absl::StatusOr<BringUpPlan> plan = PlanFor(*deployment);
+  absl::StatusOr<BringUpPlan> plan = PlanFor(*deployment, required);
   std::vector<WorkerRef> workers;
   if (plan.ok()) {
     for (const PlacedSlice& placed : plan->placement.slices) workers.push_back(plan->workers[placed.worker]);
   }
-  RETURN_IF_ERROR(deployment->BeginAttempt(std::move(workers), context.cancellation));
+  RETURN_IF_ERROR(deployment->BeginAttempt(workers, context.cancellation));
   if (!plan.ok()) return deployment->FinishAttempt(plan.status());
 
-  absl::Status status = deployment->FinishAttempt(TryBringUp(deployment, *plan, progress, context));
+  // A worker that was lost before the attempt began was not there to cancel it.
+  const absl::Status alive = CheckAlive(workers);
+  absl::Status status = deployment->FinishAttempt(
+      alive.ok() ? BringUp(*plan, progress, context, *metrics_) : absl::StatusOr<BroughtUp>(alive));
   if (!status.ok()) {
     std::vector<ReplicaMember> members;
     for (Replica& replica : ReplicasOf(*plan)) {
       for (ReplicaMember& member : replica.members) {
-        if (registry_.IsAlive(member.worker)) members.push_back(std::move(member));
+        if (registry_.CheckAlive(member.worker).ok()) members.push_back(std::move(member));
       }
     }
     ReleaseMembers(members, status, options_.release_patience);
@@ -289,9 +285,11 @@ void Coordinator::RestartLater(std::shared_ptr<Deployment> deployment, std::vect
   restart_tasks_->Post([this, deployment = std::move(deployment), members = std::move(members),
                         cause = std::move(cause)] {
     ReleaseMembers(members, cause, options_.release_patience);
+    std::vector<WorkerRef> workers;
+    for (const ReplicaMember& member : members) workers.push_back(member.worker);
     CallContext context{clock_->Now() + options_.restart_timeout, std::make_shared<Cancellation>()};
     // Its failure is the state of the deployment and has been logged.
-    BringUpDeployment(deployment, nullptr, context).IgnoreError();
+    BringUpDeployment(deployment, workers, nullptr, context).IgnoreError();
   });
 }
 

@@ -101,11 +101,12 @@ class Coordinator : private DeploymentHost {
   void ReleaseLater(std::vector<ReplicaMember> members, absl::Status cause) override;
 
   void OnWorkerLost(const WorkerRef& worker, const absl::Status& cause);
-  absl::Status BringUpDeployment(const std::shared_ptr<Deployment>& deployment, const ProgressFunction& progress,
+  // `required`: workers without which it is not to be tried.
+  absl::Status BringUpDeployment(const std::shared_ptr<Deployment>& deployment,
+                                 const std::vector<WorkerRef>& required, const ProgressFunction& progress,
                                  CallContext context);
-  absl::StatusOr<BroughtUp> TryBringUp(const std::shared_ptr<Deployment>& deployment, const BringUpPlan& plan,
-                                       const ProgressFunction& progress, const CallContext& context);
-  absl::StatusOr<BringUpPlan> PlanFor(const Deployment& deployment);
+  absl::Status CheckAlive(const std::vector<WorkerRef>& workers) const;
+  absl::StatusOr<BringUpPlan> PlanFor(const Deployment& deployment, const std::vector<WorkerRef>& required);
   // Bytes that models other than `deployment` take, by worker and ordinal. Counted here rather than reported by the
   // workers, because it must be right at once after an unload.
   std::map<std::pair<std::string, int>, uint64_t> UsedByOthers(const Deployment& deployment) const;

@@ -351,6 +351,8 @@ void Deployment::GiveUpEpoch(const absl::Status& cause, Effects& effects) {
     effects.releases.insert(effects.releases.end(), replica.replica->members.begin(),
                             replica.replica->members.end());
   }
+  restart_workers_.clear();
+  for (const ReplicaMember& member : effects.releases) restart_workers_.push_back(member.worker);
   replicas_.clear();
   effects.cause = cause;
   for (const std::shared_ptr<Flight>& flight : flights_) {
@@ -416,6 +418,13 @@ void Deployment::FailWorker(const WorkerRef& worker, const absl::Status& cause) 
     };
     if (attempting_ && std::any_of(attempt_workers_.begin(), attempt_workers_.end(), same)) {
       effects.cancellations.emplace_back(attempt_, cause);
+    }
+    // The news may come after a peer's complaint has ended the epoch, and before a new one is tried.
+    if (state_ == DeploymentState::kRestarting && !attempting_ &&
+        std::any_of(restart_workers_.begin(), restart_workers_.end(), same)) {
+      state_ = DeploymentState::kFailed;
+      cause_ = cause;
+      AnswerQueue(cause, effects);
     }
     bool concerned = false;
     for (ReplicaState& replica : replicas_) {

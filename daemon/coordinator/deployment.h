@@ -194,6 +194,7 @@ class Deployment : public std::enable_shared_from_this<Deployment> {
   bool attempting_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<WorkerRef> attempt_workers_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<Cancellation> attempt_ ABSL_GUARDED_BY(mutex_);
+  std::vector<WorkerRef> restart_workers_ ABSL_GUARDED_BY(mutex_);  // of the epoch given up, while restarting
   std::vector<ReplicaState> replicas_ ABSL_GUARDED_BY(mutex_);
   std::vector<SliceStatus> slices_ ABSL_GUARDED_BY(mutex_);
   std::string note_ ABSL_GUARDED_BY(mutex_);

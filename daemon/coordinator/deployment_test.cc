@@ -170,14 +170,18 @@ TEST_F(DeploymentTest, LossOfAWorkerAnswersAllNamingItAndFreesThePeers) {
 
 TEST_F(DeploymentTest, ALostWorkerIsTheAnswerEvenIfItsPeerComplainsFirst) {
   Start(2);
-  Answer answer;
+  Answer answer, waiting;
   Submit(&answer);
+  Submit(&waiting);
   links_[0]->TakeRun().Answer(absl::UnavailableError("rank 0: connection to rank 1 reset"));
   EXPECT_EQ(answer.status.code(), absl::StatusCode::kUnknown);
   links_[1]->TakeRun().Answer(absl::CancelledError("cancelled"));
   EXPECT_EQ(restarts_, 1);
   deployment_->FailWorker(Worker(1), lost_);
   EXPECT_EQ(answer.status, lost_);
+  EXPECT_EQ(waiting.status, lost_);
+  EXPECT_EQ(deployment_->state(), DeploymentState::kFailed);
+  EXPECT_FALSE(deployment_->BeginAttempt({}, nullptr).ok());
   EXPECT_TRUE(deployment_->WaitDrained(absl::InfinitePast()));
 }
 

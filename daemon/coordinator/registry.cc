@@ -179,10 +179,14 @@ std::vector<WorkerView> Registry::Workers() const {
   return views;
 }
 
-bool Registry::IsAlive(const WorkerRef& worker) const {
+absl::Status Registry::CheckAlive(const WorkerRef& worker) const {
   absl::MutexLock lock(&mutex_);
   auto it = entries_.find(worker.name);
-  return it != entries_.end() && it->second.session != 0 && it->second.hello.incarnation == worker.incarnation;
+  if (it != entries_.end() && it->second.hello.incarnation == worker.incarnation) {
+    return it->second.session != 0 ? absl::OkStatus() : it->second.lost_cause;
+  }
+  return absl::UnavailableError(
+      absl::StrCat("worker '", worker.name, "' (incarnation ", worker.incarnation, ") was lost"));
 }
 
 }  // namespace omserve

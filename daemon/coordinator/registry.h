@@ -76,7 +76,8 @@ class Registry {
 
   // All workers, lost ones included until another takes their name, in natural order of their names.
   std::vector<WorkerView> Workers() const;
-  bool IsAlive(const WorkerRef& worker) const;
+  // OK while this incarnation of the worker lives, else why it does not.
+  absl::Status CheckAlive(const WorkerRef& worker) const;
   const RegistryOptions& options() const { return options_; }
 
  private:

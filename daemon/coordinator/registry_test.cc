@@ -60,7 +60,8 @@ TEST_F(RegistryTest, LeaseExpiresUnlessRenewed) {
   EXPECT_TRUE(workers[0].alive);
   EXPECT_EQ(workers[0].hello.devices[0].memory_in_use, 42u);
   EXPECT_FALSE(workers[1].alive);
-  EXPECT_EQ(workers[1].lost_cause.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(workers[1].lost_cause.message(), lost_[0]);
+  EXPECT_EQ(registry_.CheckAlive({"b", "i1", nullptr}), workers[1].lost_cause);
   EXPECT_EQ(registry_.Renew(99, {}).code(), absl::StatusCode::kNotFound);
 }
 
@@ -89,8 +90,8 @@ TEST_F(RegistryTest, NameOfALiveWorkerIsTaken) {
   EXPECT_THAT(std::string(taken.message()), HasSubstr("'a' (incarnation i1 at host:1)"));
   registry_.End(a, "killed");
   ASSERT_TRUE(Register(Hello("a", "i2")).ok());
-  EXPECT_TRUE(registry_.IsAlive({"a", "i2", nullptr}));
-  EXPECT_FALSE(registry_.IsAlive({"a", "i1", nullptr}));
+  EXPECT_TRUE(registry_.CheckAlive({"a", "i2", nullptr}).ok());
+  EXPECT_EQ(registry_.CheckAlive({"a", "i1", nullptr}).code(), absl::StatusCode::kUnavailable);
 }
 
 TEST_F(RegistryTest, SameProcessRegistersAnew) {
@@ -99,8 +100,8 @@ TEST_F(RegistryTest, SameProcessRegistersAnew) {
   EXPECT_NE(first, second);
   EXPECT_THAT(lost_, ElementsAre(HasSubstr("it registered anew")));
   registry_.End(first, "late");  // the old stream's end must not hurt the new session
-  EXPECT_TRUE(registry_.IsAlive({"a", "i1.1", nullptr}));
-  EXPECT_FALSE(registry_.IsAlive({"a", "i1.0", nullptr}));
+  EXPECT_TRUE(registry_.CheckAlive({"a", "i1.1", nullptr}).ok());
+  EXPECT_EQ(registry_.CheckAlive({"a", "i1.0", nullptr}).code(), absl::StatusCode::kUnavailable);
 }
 
 TEST_F(RegistryTest, AnotherVersionIsRefusedNamingBoth) {
