@@ -108,7 +108,13 @@ absl::Status Expect(const char* what, const Bytes& got, const Bytes& expected, D
                                           " is wrong"));
 }
 
-constexpr Reduction kReductions[] = {Reduction::kSum, Reduction::kProd, Reduction::kMax, Reduction::kMin};
+// Above this many elements not every reduction and root is tried.
+constexpr size_t kManyElements = 30000;
+
+std::vector<Reduction> ReductionsFor(size_t count) {
+  if (count > kManyElements) return {Reduction::kSum};
+  return {Reduction::kSum, Reduction::kProd, Reduction::kMax, Reduction::kMin};
+}
 
 }  // namespace
 
@@ -127,7 +133,7 @@ absl::Status CheckCollectives(CollectiveBackend& backend, const std::string& gro
   const Bytes blocks = Input(rank, count, size, type);
 
   if (IsReducible(type)) {
-    for (const Reduction reduction : kReductions) {
+    for (const Reduction reduction : ReductionsFor(count)) {
       const Bytes own = Input(rank, count, 1, type, reduction);
       const Bytes sum = Reduced(size, count, 1, type, reduction);
       Bytes output(bytes);
@@ -171,7 +177,7 @@ absl::Status CheckCollectives(CollectiveBackend& backend, const std::string& gro
   RETURN_IF_ERROR(backend.AllToAll(group, gathered.data(), gathered.data(), count, type, limit));
   RETURN_IF_ERROR(Expect("all-to-all in place", gathered, exchanged, type));
 
-  for (int root = 0; root < size; ++root) {
+  for (int root = count > kManyElements ? size - 1 : 0; root < size; ++root) {
     Bytes output(bytes, std::byte{0xee});
     RETURN_IF_ERROR(backend.Broadcast(group, input.data(), output.data(), count, type, root, limit));
     RETURN_IF_ERROR(Expect("broadcast", output, Input(root, count, 1, type), type));

@@ -70,7 +70,7 @@ int Main(const CommWorld& world, int process, const std::string& mode) {
     }
     epoch.Cancel(absl::CancelledError("the test has ended"));
   });
-  const WaitLimit limit{absl::Now() + absl::Seconds(60), nullptr, &epoch};
+  const WaitLimit limit{absl::Now() + absl::Seconds(200), nullptr, &epoch};
   const std::vector<int> ranks = RanksOf(world, process);
   absl::Status status = (*hub)->Connect(addresses, limit);
   if (status.ok()) {

@@ -9,7 +9,7 @@
 namespace omserve {
 
 void Mailroom::Deliver(Box& box, const Key& key, Letter letter) {
-  absl::MutexLock lock(&box.mutex);
+  std::lock_guard lock(box.mutex);
   box.letters[key].push_back(std::move(letter));
   box.delivered.Advance();
 }
@@ -34,7 +34,7 @@ absl::Status Mailroom::Send(const Address& address, const void* data, size_t byt
   if (taken.ok()) return taken;
   // Nobody may read the caller's memory after this call: take the letter back.
   {
-    absl::MutexLock lock(&destination.mutex);
+    std::lock_guard lock(destination.mutex);
     std::deque<Letter>& queue = destination.letters[key];
     const auto letter =
         std::find_if(queue.begin(), queue.end(), [&](const Letter& l) { return l.data == data; });
@@ -58,7 +58,7 @@ absl::Status Mailroom::Receive(const Address& address, void* data, size_t bytes,
     Letter letter{};
     bool found = false;
     {
-      absl::MutexLock lock(&box.mutex);
+      std::lock_guard lock(box.mutex);
       if (const auto queue = box.letters.find(key); queue != box.letters.end() && !queue->second.empty()) {
         letter = std::move(queue->second.front());
         queue->second.pop_front();

@@ -7,12 +7,11 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <tuple>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
-#include "absl/synchronization/mutex.h"
 #include "core/comm/wait.h"
 
 namespace omserve {
@@ -47,9 +46,9 @@ class Mailroom {
     std::unique_ptr<std::byte[]> copy;  // null when `data` is the sender's memory
   };
   struct alignas(64) Box {
-    absl::Mutex mutex;
-    std::map<Key, std::deque<Letter>> letters ABSL_GUARDED_BY(mutex);
-    Signal delivered;   // letters ever put into this box
+    std::mutex mutex;
+    std::map<Key, std::deque<Letter>> letters;  // guarded by mutex
+    Signal delivered;                           // letters ever put into this box
     Signal collected;   // letters of this rank that were copied straight from its memory
     uint32_t lent = 0;  // letters this rank has sent that way; used by its thread alone
   };

@@ -53,23 +53,30 @@ ucs_log_func_rc_t OnUcxMessage(const char* file, unsigned line, const char* func
   return UCS_LOG_FUNC_RC_STOP;
 }
 
-// UCX takes some liberties with the process that loads it; they are taken back unless the user asked for them.
-void TameUcx() {
+// UCX takes some liberties with the process that loads it; unless the user asked for them, they are taken
+// back before main, because a process need not use the network to be hit by them. (One stays: UCX patches
+// libc's mmap and its kin, to know when memory registered for RDMA goes away; UCX_MEM_EVENTS=n in the
+// environment prevents it.)
+bool TameUcx() {
   if (!IsSet("UCX_LOG_LEVEL")) ucs_global_opts_set_value("LOG_LEVEL", "error");
   if (!IsSet("UCX_WARN_UNUSED_ENV_VARS")) ucs_global_opts_set_value("WARN_UNUSED_ENV_VARS", "n");
   ucs_log_push_handler(&OnUcxMessage);
-  // It handles signals such as SIGSEGV.
+  // It handles signals such as SIGSEGV, and, for debugging, SIGHUP.
   if (!IsSet("UCX_HANDLE_ERRORS")) {
     for (unsigned i = 0; i < ucs_global_opts.error_signals.count; ++i) {
       ucs_debug_disable_signal(ucs_global_opts.error_signals.signals[i]);
     }
   }
+  if (!IsSet("UCX_DEBUG_SIGNO")) ucs_debug_disable_signal(static_cast<int>(ucs_global_opts.debug_signo));
+  return true;
 }
+
+[[maybe_unused]] const bool ucx_is_tame = TameUcx();
 
 absl::Status FromUcx(absl::string_view what, ucs_status_t status) {
   std::string detail = std::exchange(last_ucx_message, {});
-  return absl::UnavailableError(absl::StrCat(what, ": UCX: ", ucs_status_string(status), detail.empty() ? "" : " (",
-                                             detail, detail.empty() ? "" : ")"));
+  return absl::UnavailableError(absl::StrCat(what, ": UCX: ", ucs_status_string(status),
+                                             detail.empty() ? "" : " (", detail, detail.empty() ? "" : ")"));
 }
 
 // What goes in front of a worker's address. The address is handed to UCX, which trusts it, so what was
@@ -97,8 +104,6 @@ uint32_t UcxVersion() {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<NetworkContext>> NetworkContext::Create() {
-  static const bool tamed = (TameUcx(), true);
-  (void)tamed;
   last_ucx_message.clear();
 
   ucp_config_t* config = nullptr;

@@ -2,14 +2,14 @@
 
 #include <pthread.h>
 
+#include <condition_variable>
 #include <deque>
+#include <mutex>
 #include <thread>
 #include <utility>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "core/base/status.h"
 
 namespace omserve {
@@ -34,15 +34,19 @@ class ThreadedSliceRunner : public SliceRunner {
 
   ~ThreadedSliceRunner() override {
     {
-      absl::MutexLock lock(&mutex_);
+      std::lock_guard lock(mutex_);
       stopping_ = true;
     }
+    changed_.notify_one();
     thread_.join();
   }
 
   void Submit(std::vector<Tensor> inputs, WaitLimit limit, Done done) override {
-    absl::MutexLock lock(&mutex_);
-    queue_.push_back({std::move(inputs), limit, std::move(done)});
+    {
+      std::lock_guard lock(mutex_);
+      queue_.push_back({std::move(inputs), limit, std::move(done)});
+    }
+    changed_.notify_one();
   }
 
   size_t weight_bytes() const override { return weight_bytes_; }
@@ -54,8 +58,8 @@ class ThreadedSliceRunner : public SliceRunner {
       QueuedRun run;
       bool stopping;
       {
-        absl::MutexLock lock(&mutex_);
-        mutex_.Await(absl::Condition(this, &ThreadedSliceRunner::HasWork));
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [&] { return stopping_ || !queue_.empty(); });
         if (queue_.empty()) return;
         run = std::move(queue_.front());
         queue_.pop_front();
@@ -69,8 +73,6 @@ class ThreadedSliceRunner : public SliceRunner {
     }
   }
 
-  bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stopping_ || !queue_.empty(); }
-
   absl::StatusOr<std::vector<Tensor>> RunOne(const QueuedRun& run) {
     RETURN_IF_ERROR(run.limit.Check("the slice to be free"));
     return executable_->Run(run.inputs, RunContext{run.limit, backend_});
@@ -81,9 +83,13 @@ class ThreadedSliceRunner : public SliceRunner {
   const size_t weight_bytes_;
   const size_t arena_bytes_;
 
-  absl::Mutex mutex_;
-  std::deque<QueuedRun> queue_ ABSL_GUARDED_BY(mutex_);
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  // Not absl's: packaged builds of it are not instrumented, so ThreadSanitizer would not know that it
+  // protects.
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  // Guarded by mutex_:
+  std::deque<QueuedRun> queue_;
+  bool stopping_ = false;
 
   std::thread thread_;
 };
