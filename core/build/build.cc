@@ -81,10 +81,10 @@ absl::StatusOr<SlicedModel> Cut(Graph graph, ModelInfo info, const BuildOptions&
   graph.set_name(info.name);
   Report(progress, "plan", 0);
   ASSIGN_OR_RETURN_WITH(const Plan plan, MakePlan(graph, cluster, plan_options, limit), "plan");
+  Report(progress, "plan", 1, absl::StrCat("mesh ", plan.mesh.ToString()));
   Report(progress, "cut", 0);
   ASSIGN_OR_RETURN_WITH(CutGraph cut, Lower(graph, cluster, plan), "cut");
   info.build["plan"] = Summarize(graph, plan, cut.slices[0]);
-  Report(progress, "plan", 1, info.build["plan"]);
   SlicedModel model;
   for (size_t rank = 0; rank < cut.slices.size(); ++rank) {
     SliceInfo slice = DescribeSlice(cut.slices[rank], {cluster.devices()[plan.mesh.device(static_cast<int>(rank))].id});
@@ -96,7 +96,7 @@ absl::StatusOr<SlicedModel> Cut(Graph graph, ModelInfo info, const BuildOptions&
   for (SliceGroup& group : cut.groups) info.groups.push_back({std::move(group.name), std::move(group.ranks)});
   model.info = std::move(info);
   model.graphs = std::move(cut.slices);
-  Report(progress, "cut", 1);
+  Report(progress, "cut", 1, model.info.build["plan"]);
   return model;
 }
 
