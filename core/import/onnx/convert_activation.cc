@@ -18,8 +18,12 @@ absl::Status ConvertLeakyRelu(Conversion& c) {
   return absl::OkStatus();
 }
 
+// ONNX broadcasts the slope as numpy does; Ascend takes a vector for one slope per channel (dimension 1). A row of
+// rank 2 is no such vector.
 absl::Status ConvertPRelu(Conversion& c) {
-  c.SetOutput(0, c.Node("PRelu", {c.input(0), c.input(1)}, {}, c.info(0)));
+  ValueId slope = c.input(1);
+  if (c.rank(1) == 1 && c.rank(0) != 1 && c.rank(0) != 2) slope = c.Unsqueeze(slope, {0});
+  c.SetOutput(0, c.Node("PRelu", {c.input(0), slope}, {}, c.info(0)));
   return absl::OkStatus();
 }
 

@@ -161,6 +161,16 @@ TEST(ConvertMathTest, ActivationAttributes) {
   EXPECT_THAT(nodes(17, "ThresholdedRelu", {}), HasSubstr("%n = SelectV2(%n_Greater, %x, %n_zero)"));
 }
 
+TEST(ConvertMathTest, SlopesBroadcastFromTheLastDimension) {
+  OneNode one;
+  one.Input("x", DataType::kFloat, {2, 3, 4}).Input("slope", DataType::kFloat, {4});
+  EXPECT_EQ(NodesOf(one.Node("PRelu", {"x", "slope"})),
+            "%n_Unsqueeze = Unsqueeze(%slope) {axes=[0]}\n%n = PRelu(%x, %n_Unsqueeze)\ny <- %n\n");
+  OneNode channels;
+  channels.Input("x", DataType::kFloat, {2, 3, 4}).Input("slope", DataType::kFloat, {3, 1});
+  EXPECT_EQ(NodesOf(channels.Node("PRelu", {"x", "slope"})), "%n = PRelu(%x, %slope)\ny <- %n\n");
+}
+
 TEST(ConvertMathTest, MatMulOfVectors) {
   EXPECT_EQ(NodesOf(OneNode().Input("a").Input("b").Node("MatMul", {"a", "b"})),
             "%n = BatchMatMulV2(%a, %b) {adj_x1=false, adj_x2=false}\ny <- %n\n");
@@ -197,7 +207,7 @@ TEST(ConvertMathTest, ReductionAxes) {
                 "ReduceMean", {"x"}, {{"axes", std::vector<int64_t>{-1}}, {"keepdims", 0}})),
             "%n_axes = int64[1] [-1]\n%n = ReduceMean(%x, %n_axes) {keep_dims=false}\ny <- %n\n");
   EXPECT_EQ(NodesOf(OneNode(18).Input("x").Input("a", DataType::kInt64, {1}).Node("ReduceMax", {"x", "a"})),
-            "%n = ReduceMax(%x, %a) {keep_dims=true}\ny <- %n\n");
+            "%n = ReduceMax(%x, %a) {keep_dims=true, noop_with_empty_axes=false}\ny <- %n\n");
   // All axes, of a known and of an unknown rank.
   EXPECT_EQ(NodesOf(OneNode(17).Input("x").Node("ReduceProd", {"x"})),
             "%n_axes = int64[2] [0, 1]\n%n = ReduceProd(%x, %n_axes) {keep_dims=true}\ny <- %n\n");

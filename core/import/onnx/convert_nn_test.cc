@@ -195,7 +195,7 @@ TEST(ConvertNormTest, RmsNormalization) {
   EXPECT_THAT(NodesOf(OneNode(23).Input("x").Init("g", Ones({3})).Node("RMSNormalization", {"x", "g"})),
               HasSubstr("%n = RmsNorm(%x, %g) {epsilon=1e-05}"));
   EXPECT_THAT(ErrorOf(OneNode(23).Input("x").Init("g", Ones({3})).Node("RMSNormalization", {"x", "g"}, {{"axis", 0}})),
-              HasSubstr("its scale must be a constant"));
+              HasSubstr("its scale has rank 1; it must have one dimension for each of the 2"));
 }
 
 TEST(ConvertNormTest, BatchNormalization) {

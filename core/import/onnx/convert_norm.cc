@@ -73,10 +73,10 @@ absl::Status ConvertLayerNorm(Conversion& c) {
 absl::Status ConvertRmsNorm(Conversion& c) {
   const int64_t axis = c.Axis("axis", -1);
   c.RequireInt("stash_type", 1);
-  const TensorSlice* scale = c.constant(c.input(1));
   const int64_t normalized = axis < 0 ? -axis : c.rank(0) - axis;
-  if (scale == nullptr || static_cast<int64_t>(scale->shape().size()) != normalized) {
-    return c.Unsupported("its scale must be a constant with one dimension for each that is normalised");
+  if (c.rank(1) != normalized) {
+    return c.Unsupported(absl::StrCat("its scale has rank ", c.rank(1), "; it must have one dimension for each of the ",
+                                      normalized, " that are normalised"));
   }
   const ValueId y = c.Node("RmsNorm", {c.input(0), c.input(1)}, {{"epsilon", c.Float("epsilon", 1e-5f)}},
                            c.info(0), 2);

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -12,8 +13,10 @@ namespace omserve {
 namespace {
 
 struct Axes {
-  ValueId value;       // int64 vector; invalid when nothing is reduced
-  int count = -1;      // -1 while unknown
+  ValueId value;  // int64 vector; invalid when nothing is reduced
+  int count = -1;  // -1 while unknown
+  // What an empty vector means, where it is not constant and may turn out empty.
+  std::optional<bool> noop_when_empty;
 };
 
 ValueId AllAxes(Conversion& c, ValueId x) {
@@ -26,19 +29,19 @@ ValueId AllAxes(Conversion& c, ValueId x) {
 }
 
 // Axes are an attribute in older and an input in newer opsets. Without axes everything is reduced, or nothing with
-// noop_with_empty_axes; Ascend's operators read an empty list in different ways, so they are never given one.
+// noop_with_empty_axes. Ascend's operators differ in how they read an empty list, so constant axes are never empty.
 absl::StatusOr<Axes> ReadAxes(Conversion& c, bool as_input) {
   const ValueId x = c.input(0);
+  const bool noop = as_input && c.Int("noop_with_empty_axes", 0) != 0;
   std::optional<std::vector<int64_t>> listed;
   if (as_input) {
     if (c.has_input(1)) {
       listed = c.ConstantInts(1);
-      if (!listed) return Axes{c.input(1)};
+      if (!listed) return Axes{c.input(1), -1, noop};
     }
   } else if (c.HasAttr("axes")) {
     listed = c.Ints("axes");
   }
-  const bool noop = as_input && c.Int("noop_with_empty_axes", 0) != 0;
   if (listed && !listed->empty()) {
     return Axes{as_input ? c.input(1) : c.Ints64("axes", *listed), static_cast<int>(listed->size())};
   }
@@ -80,7 +83,9 @@ absl::Status Reduce(Conversion& c, bool as_input) {
   if (axes.value.valid()) {
     ValueInfo info = c.info(y);
     if (!keep) info.rank = info.rank < 0 || axes.count < 0 ? -1 : info.rank - axes.count;
-    y = c.Node(reduction->reduce, {y, axes.value}, {{"keep_dims", keep}}, info);
+    AttrMap attrs{{"keep_dims", keep}};
+    if (axes.noop_when_empty) attrs["noop_with_empty_axes"] = *axes.noop_when_empty;
+    y = c.Node(reduction->reduce, {y, axes.value}, std::move(attrs), info);
   } else {
     y = c.Node("Identity", {y}, {}, c.info(y));
   }

@@ -19,7 +19,7 @@ std::string Sample() {
   model.AddInit("axes", Tensor::Int64s({2, 3}), OnnxStorage::kTyped);
   model.AddExternalInit("b", {DataType::kFloat, {2}}, "b.bin", 0, 8);
   model.AddNode("Conv", {"x", "w"}, {"c"},
-                {{"strides", std::vector<int64_t>{2, 2}}, {"auto_pad", std::string("SAME_UPPER")}}, "conv");
+                {{"strides", std::vector<int64_t>{1, 1}}, {"auto_pad", std::string("SAME_UPPER")}}, "conv");
   model.AddNode("Constant", {}, {"k"}, {{"value", Tensor::Of<float>({1}, {0.5f})}});
   model.AddNode("Pad", {"c", "pads"}, {"p"}, {{"mode", std::string("constant")}});
   model.AddInit("pads", Tensor::Int64s({0, 0, 1, -1, 0, 0, 1, 1}));
@@ -68,7 +68,7 @@ TEST(HostileTest, EveryBitFlipped) {
 TEST(HostileTest, EveryByteReplaced) {
   const std::string sample = Sample();
   for (size_t i = 0; i < sample.size(); ++i) {
-    for (int value : {0x00, 0x01, 0x7f, 0x80, 0xff}) {
+    for (int value : {0x00, 0xff}) {
       std::string damaged = sample;
       damaged[i] = static_cast<char>(value);
       Survives(damaged);
