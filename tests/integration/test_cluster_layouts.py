@@ -1,0 +1,48 @@
+"""The same model over different layouts of worker processes and devices gives the same answer."""
+
+import numpy as np
+import omserve
+import onnx
+import pytest
+from onnx_builder import Builder
+
+
+def mlp(path, width=64, layers=6):
+    """Small whole numbers all the way, so that every layout must agree in every bit."""
+    b = Builder(3)
+    x = "x"
+    for i in range(layers):
+        w = b.tensor(f"w{i}", b.random.integers(-1, 2, (width, width)).astype(np.float32))
+        x = b.op("Clip", b.op("MatMul", x, w), b.scalar(-8.0), b.scalar(8.0))
+    onnx.save(b.model([("x", np.float32, [8, width])], [("y", x, np.float32, [8, width])]), path)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    path = tmp_path_factory.mktemp("layouts") / "mlp.onnx"
+    mlp(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def expected(model, bin_folder):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+    x = np.random.default_rng(1).integers(-4, 5, (8, 64)).astype(np.float32)
+    return x, session.run(None, {"x": x})[0]
+
+
+@pytest.mark.parametrize("devices_per_worker", [[1], [2], [1, 1], [2, 2], [1, 3], [4, 4], [2, 1, 1]], ids=str)
+def test_layout(bin_folder, model, expected, tmp_path, devices_per_worker):
+    x, y = expected
+    with omserve.Server.cluster(workers=0) as server:
+        for devices in devices_per_worker:
+            server.start_worker(devices)
+        server.wait_for_workers(len(devices_per_worker))
+        with server.client() as client:
+            client.build(model, tmp_path / "m.om", tensor_parallel=sum(devices_per_worker))
+            loaded = client.load(tmp_path / "m.om", name="m").model
+            assert len({(piece.worker, piece.worker_device) for piece in loaded.slices}) == sum(devices_per_worker)
+            for _ in range(20):
+                np.testing.assert_array_equal(client.run("m", {"x": x}, timeout=60)["y"], y)
