@@ -1,6 +1,7 @@
 #include "core/comm/local_group.h"
 
 #include <cstring>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -54,7 +55,7 @@ void LocalGroup::Member::Break() {
   group_->broken_.store(true);
   for (int other = 0; other < size(); ++other) {
     const std::atomic<bool>& touching = group_->members_[other].touching;
-    for (Spinner spinner(kLongestSleep); touching.load() && other != index_;) spinner.Next();
+    while (touching.load() && other != index_) std::this_thread::yield();
   }
 }
 

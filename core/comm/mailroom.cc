@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -45,7 +46,7 @@ absl::Status Mailroom::Send(const Address& address, const void* data, size_t byt
     }
   }
   // The receiver is copying it at this moment, which no wait can hold up.
-  for (Spinner spinner(scope.spin); own.collected.value() != target;) spinner.Next();
+  while (own.collected.value() != target) std::this_thread::yield();
   return taken;
 }
 

@@ -25,6 +25,10 @@ using std::chrono::steady_clock;
 // How long closing a connection may take: gently, so that the last messages get out, and by force.
 constexpr milliseconds kGentleClose{500};
 constexpr milliseconds kForcedClose{200};
+// How long to sleep when a message is not out yet: UCX's queues in shared memory wake the one who waits for
+// data, but not the one who waits for room.
+constexpr std::chrono::nanoseconds kShortestNap = std::chrono::microseconds(50);
+constexpr std::chrono::nanoseconds kLongestNap = milliseconds(5);
 // How long a last word to the peers may take.
 constexpr milliseconds kFarewell{20};
 constexpr MessageTag kFarewellTag{true, MessageTag::kNoGroup, 1};
@@ -286,24 +290,29 @@ absl::StatusOr<bool> NetworkWorker::Advance(size_t* open, size_t end) {
 
 absl::Status NetworkWorker::WaitRange(size_t begin, size_t end, const CallScope& scope) {
   size_t open = begin;
+  std::chrono::nanoseconds nap = kShortestNap;
   for (Spinner spinner(scope.spin);;) {
     absl::StatusOr<bool> complete = Advance(&open, end);
     if (!complete.ok()) return scope.Fail(complete.status());
     if (*complete) return absl::OkStatus();
     if (ucp_worker_progress(worker_) != 0) {
       spinner.Restart();
+      nap = kShortestNap;
       continue;
     }
     if (!scope.interrupted() && spinner.Next()) continue;
 
     RETURN_IF_ERROR(scope.Check(operations_[open].peer->rank));
     if (absl::Status farewell = HearFarewell(); !farewell.ok()) return scope.guard->Fail(std::move(farewell));
-    milliseconds limit = kLongestSleep;
-    if (const absl::Duration left = scope.limit->deadline - absl::Now(); left < absl::FromChrono(limit)) {
-      limit = milliseconds(1 + absl::ToInt64Milliseconds(left));
+    std::chrono::nanoseconds sleep = kLongestSleep;
+    if (HasOpenSend()) {
+      sleep = nap;
+      nap = std::min(2 * nap, kLongestNap);
     }
+    const absl::Duration left = scope.limit->deadline - absl::Now();
+    if (left < absl::FromChrono(sleep)) sleep = std::max(absl::ToChronoNanoseconds(left), kShortestNap);
     NetworkWorker* const self = this;
-    Sleep({&self, 1}, limit);
+    Sleep({&self, 1}, sleep);
   }
 }
 
@@ -339,7 +348,7 @@ int NetworkWorker::awaited_peer() const {
   return rank_;
 }
 
-void NetworkWorker::Sleep(absl::Span<NetworkWorker* const> workers, milliseconds limit) {
+void NetworkWorker::Sleep(absl::Span<NetworkWorker* const> workers, std::chrono::nanoseconds limit) {
   std::vector<pollfd> fds;
   fds.reserve(workers.size());
   for (const NetworkWorker* worker : workers) {
@@ -347,7 +356,14 @@ void NetworkWorker::Sleep(absl::Span<NetworkWorker* const> workers, milliseconds
     if (worker->worker_ == nullptr || ucp_worker_arm(worker->worker_) != UCS_OK) return;
     fds.push_back({worker->event_fd_, POLLIN, 0});
   }
-  poll(fds.data(), fds.size(), static_cast<int>(limit.count()));
+  const timespec time = absl::ToTimespec(absl::FromChrono(limit));
+  ppoll(fds.data(), fds.size(), &time, nullptr);
+}
+
+bool NetworkWorker::HasOpenSend() const {
+  return std::any_of(operations_.begin(), operations_.end(), [](const Operation& operation) {
+    return !operation.receive && operation.request != nullptr;
+  });
 }
 
 void NetworkWorker::CloseEndpoints(bool force, milliseconds limit) {

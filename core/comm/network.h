@@ -95,7 +95,7 @@ class NetworkWorker {
   // Peer of the first operation that is not complete; the own rank when there is none.
   int awaited_peer() const;
   // Sleeps until something happens to one of the workers, at most `limit`.
-  static void Sleep(absl::Span<NetworkWorker* const> workers, std::chrono::milliseconds limit);
+  static void Sleep(absl::Span<NetworkWorker* const> workers, std::chrono::nanoseconds limit);
 
   // Closes at once, because of `cause`, which it tells to all peers that can still be reached: they need not
   // wait for their own deadline or for the coordinator. All later waits fail.
@@ -129,6 +129,7 @@ class NetworkWorker {
   static void OnPeerFailure(void* peer, ucp_ep_h endpoint, ucs_status_t status);
   // Updates `operation`; true when it is complete.
   bool Complete(Operation& operation);
+  bool HasOpenSend() const;
   // Moves `*open` over complete operations, up to `end`. True when it got there; the error of an operation,
   // if any.
   absl::StatusOr<bool> Advance(size_t* open, size_t end);

@@ -34,6 +34,9 @@ inline void Pause() {
 #endif
 }
 
+// Between two looks at the clock lie a few microseconds, unless the thread was not running.
+constexpr std::chrono::microseconds kLostCore{50};
+
 // Cores that this process may use, which in a container can be fewer than the machine has.
 int UsableCores() {
   cpu_set_t set;
@@ -77,18 +80,18 @@ absl::Status CallScope::Fail(const absl::Status& cause) const {
 
 std::chrono::nanoseconds SpinBudget(int threads) {
   static const int cores = UsableCores();
-  return threads <= cores ? std::chrono::microseconds(100) : std::chrono::microseconds(20);
+  return threads <= cores ? std::chrono::microseconds(100) : std::chrono::microseconds(10);
 }
 
 bool Spinner::Next() {
   Pause();
   // The clock costs as much as several pauses, and the first moments matter most.
-  if (++turns_ % 64 != 0) return true;
+  if (++turns_ % 32 != 0) return true;
   const auto now = std::chrono::steady_clock::now();
-  if (turns_ == 64) begin_ = now;
-  // Whoever is awaited may need this very core.
-  sched_yield();
-  return now - begin_ < budget_;
+  if (turns_ == 32) begin_ = last_ = now;
+  const bool lost_core = now - last_ > kLostCore;
+  last_ = now;
+  return now - begin_ < budget_ && !lost_core;
 }
 
 void Signal::Advance() {

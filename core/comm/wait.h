@@ -60,22 +60,24 @@ struct CallScope {
 inline constexpr std::chrono::milliseconds kLongestSleep{20};
 
 // How long to spin before sleeping when `threads` of this process may wait at the same time. A sleep and its
-// wake-up cost some 50 to 100 us on a virtual machine; spinning longer than that cannot pay, and spinning
-// while the awaited thread has no core of its own delays it.
+// wake-up cost some 50 to 100 us on a virtual machine; spinning longer than that cannot pay. When there are
+// more threads than cores, the awaited one may need the core of the one that spins.
 std::chrono::nanoseconds SpinBudget(int threads);
 
 // Spinning for a limited time: `for (Spinner s(budget); !ready();) if (!s.Next()) break;`
 class Spinner {
  public:
   explicit Spinner(std::chrono::nanoseconds budget) : budget_(budget) {}
-  // Pauses for a moment; yields the core now and then. False once the budget is used up.
+  // Pauses for a moment. False once the budget is used up, or when the thread lost its core meanwhile: then
+  // others need it, and a sleeper gets a core sooner than one who spins. (So does one who yields: on a busy
+  // machine that gives up the core for a whole round of everybody else.)
   bool Next();
   void Restart() { turns_ = 0; }
 
  private:
   const std::chrono::nanoseconds budget_;
   uint32_t turns_ = 0;
-  std::chrono::steady_clock::time_point begin_;
+  std::chrono::steady_clock::time_point begin_, last_;
 };
 
 // A counter that one thread advances and others await. It lives in memory that outlasts all of them.
