@@ -90,12 +90,10 @@ absl::Status ConvertTranspose(Conversion& c) {
 }
 
 absl::Status ConvertShape(Conversion& c) {
-  const int64_t start = c.Axis("start", 0);
+  // Both may lie beyond the rank and are then cut to it, as StridedSliceV2 does.
+  const int64_t start = c.Int("start", 0);
   std::optional<int64_t> end;
-  if (c.HasAttr("end")) {
-    // Beyond the rank means to the end, and may be any number.
-    end = std::clamp<int64_t>(c.Int("end", 0), -kMaxRank - 1, kMaxRank);
-  }
+  if (c.HasAttr("end")) end = c.Int("end", 0);
   const ValueInfo info{DataType::kInt64, 1};
   ValueId shape = c.Node("Shape", {c.input(0)}, {{"dtype", int64_t{ToAclNumber(DataType::kInt64)}}}, info);
   if (start != 0 || end) shape = c.SliceVector(shape, start, end.value_or(kToTheEnd));
