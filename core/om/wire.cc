@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+#include "google/protobuf/stubs/logging.h"
 
 namespace omserve {
 namespace {
@@ -107,6 +108,9 @@ absl::Status ParseMessage(std::string_view bytes, std::string_view what,
     return absl::DataLossError(
         absl::StrCat(name, " has ", bytes.size(), " bytes; at most ", kMaxMessageBytes, " are possible"));
   }
+  // Bytes that are no message are an ordinary error here, told by the status; protobuf would print them to
+  // stderr, too.
+  const google::protobuf::LogSilencer silencer;
   if (!message->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     return absl::DataLossError(
         absl::StrCat(name, " is damaged: its ", bytes.size(), " bytes are no ", message->GetTypeName()));
