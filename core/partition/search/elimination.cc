@@ -232,25 +232,9 @@ class Eliminator {
 
 }  // namespace
 
-double CostNetwork::CostOf(const std::vector<int>& choice) const {
-  double cost = 0;
-  for (size_t v = 0; v < unary.size(); ++v) cost += unary[v][choice[v]];
-  for (const Edge& edge : edges) cost += edge.cost[static_cast<size_t>(choice[edge.a]) * unary[edge.b].size() + choice[edge.b]];
-  return cost;
-}
-
 absl::StatusOr<Solution> SolveByElimination(const CostNetwork& network, const EliminationOptions& options,
                                             const WaitLimit& limit) {
-  const int n = static_cast<int>(network.unary.size());
-  for (int v = 0; v < n; ++v) {
-    if (network.unary[v].empty()) return absl::InvalidArgumentError(absl::StrCat("variable ", v, " has no value"));
-  }
-  for (const CostNetwork::Edge& edge : network.edges) {
-    if (edge.a < 0 || edge.b < 0 || edge.a >= n || edge.b >= n || edge.a == edge.b ||
-        edge.cost.size() != network.unary[edge.a].size() * network.unary[edge.b].size()) {
-      return absl::InvalidArgumentError(absl::StrCat("edge ", edge.a, " - ", edge.b, " is malformed"));
-    }
-  }
+  RETURN_IF_ERROR(network.Validate());
   return Eliminator(network, options).Solve(network, limit);
 }
 
