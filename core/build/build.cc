@@ -11,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "core/base/status.h"
 #include "core/device/cpu/cpu_device.h"
+#include "core/import/air/air_importer.h"
 #include "core/import/onnx/onnx_importer.h"
 #include "core/om/om_file.h"
 #include "core/partition/lower/lower.h"
@@ -141,7 +142,9 @@ absl::StatusOr<SlicedModel> BuildModel(const std::string& model_path, const Buil
   }
   Report(progress, "import", 0);
   RETURN_IF_ERROR(limit.Check("the build"));
-  ASSIGN_OR_RETURN_WITH(Graph graph, ImportOnnx(model_path), "import");
+  const std::string extension = std::filesystem::path(model_path).extension().string();
+  ASSIGN_OR_RETURN_WITH(
+      Graph graph, extension == ".air" || extension == ".pb" ? ImportAir(model_path) : ImportOnnx(model_path), "import");
   Report(progress, "import", 1, absl::StrCat(graph.num_nodes(), " nodes"));
 
   Report(progress, "optimize", 0);

@@ -1,0 +1,2 @@
+// Another spelling of ge/ge_api.h.
+#include "ge/ge_api.h"

@@ -1,0 +1,2 @@
+// Another spelling of parser/onnx_parser.h.
+#include "parser/onnx_parser.h"

@@ -1,0 +1,2 @@
+// Another spelling of all_ops.h.
+#include "all_ops.h"

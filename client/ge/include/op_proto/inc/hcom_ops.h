@@ -1,0 +1,2 @@
+// Another spelling of hcom_ops.h.
+#include "hcom_ops.h"
