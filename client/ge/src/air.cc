@@ -224,7 +224,7 @@ absl::Status WriteInputs(const OperatorImpl& op, proto::OpDef* def) {
       continue;
     }
     def->add_input(absl::StrCat(slot.source->name, ":", slot.source_index));
-    ToProto(slot.described ? slot.desc : slot.source->outputs[slot.source_index].desc, def->add_input_desc());
+    ToProto(slot.described ? slot.desc : slot.source->OutputDesc(slot.source_index), def->add_input_desc());
   }
   for (const OpPtr& control : op.controls) def->add_input(absl::StrCat(control->name, ":-1"));
   return absl::OkStatus();
@@ -253,9 +253,7 @@ absl::Status Write(const OperatorImpl& op, std::optional<int64_t> data_index, pr
     return absl::InvalidArgumentError(absl::StrCat(op.Title(), ": its value has ", constant->GetSize(),
                                                    " bytes, which is not what its shape and data type ask for"));
   }
-  for (const Slot& slot : op.outputs) {
-    ToProto(constant != nullptr ? constant->GetTensorDesc() : slot.desc, def->add_output_desc());
-  }
+  for (size_t i = 0; i < op.outputs.size(); ++i) ToProto(op.OutputDesc(i), def->add_output_desc());
   if (op.type == "Data") {
     const Slot* described = Described(op);
     if (described == nullptr) {

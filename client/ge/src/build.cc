@@ -159,8 +159,7 @@ absl::Status BuildOne(const Graph& graph, const Options& options, ModelBufferDat
   ASSIGN_OR_RETURN(omserve::client::BuildOptions build, Distribution(options, /*slices=*/false));
   build.model_name = graph.GetName();
   build.input_shapes = InputShapes(options);
-  ASSIGN_OR_RETURN(const Graph changed, WithOutputOptions(graph, options));
-  ASSIGN_OR_RETURN(const std::string air, GraphToAir(changed));
+  ASSIGN_OR_RETURN(const std::string air, BuildableAir(graph, options));
   ASSIGN_OR_RETURN(const std::unique_ptr<ScratchFolder> folder, ScratchFolder::Create());
   const std::string path = *folder / "model.air";
   RETURN_IF_ERROR(omserve::WriteFileAtomically(path, air));

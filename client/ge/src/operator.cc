@@ -85,6 +85,11 @@ const Tensor* OperatorImpl::ConstantValue() const {
   return value == nullptr || value->data() == nullptr ? nullptr : std::get_if<Tensor>(&value->data()->value);
 }
 
+TensorDesc OperatorImpl::OutputDesc(size_t index) const {
+  const Tensor* constant = ConstantValue();
+  return constant != nullptr ? constant->GetTensorDesc() : outputs[index].desc;
+}
+
 void Connect(const std::shared_ptr<OperatorImpl>& op, Slot& slot, const std::shared_ptr<OperatorImpl>& source,
              uint32_t index) {
   slot.source = source;
@@ -194,7 +199,7 @@ graphStatus Describe(Slot* slot, const TensorDesc& desc) {
 // What an input is: as described, or as its source is.
 TensorDesc DescOf(const Slot& slot) {
   if (slot.described || slot.source == nullptr) return slot.desc;
-  return slot.source->outputs[slot.source_index].desc;
+  return slot.source->OutputDesc(slot.source_index);
 }
 
 }  // namespace

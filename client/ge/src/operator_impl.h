@@ -53,6 +53,7 @@ class OperatorImpl {
   int CountOf(const std::vector<Port>& ports, const std::vector<Slot>& slots, const std::string& port) const;
   const AttrValue* FindAttr(const std::string& name) const;  // set or default; null when neither
   const Tensor* ConstantValue() const;                       // of a Const or Constant
+  TensorDesc OutputDesc(size_t index) const;                 // a constant's is its value's
   std::string Title() const;                                 // "operator 'name' (Type)"
 
   std::string name;

@@ -83,4 +83,16 @@ absl::StatusOr<Graph> WithOutputOptions(const Graph& graph, const Options& optio
   return copy;
 }
 
+absl::StatusOr<std::string> BuildableAir(const Graph& graph, const Options& options) {
+  ASSIGN_OR_RETURN(const Graph changed, WithOutputOptions(graph, options));
+  ASSIGN_OR_RETURN(std::string air, GraphToAir(changed));
+  for (const auto& op : GraphAccess::Of(changed)->All()) {
+    if (op->type == "Variable" || op->type == "VariableV2") {
+      return absl::InvalidArgumentError(
+          absl::StrCat("E10055: ", op->Title(), ": graphs with variables cannot be built; make it a Const"));
+    }
+  }
+  return air;
+}
+
 }  // namespace ge

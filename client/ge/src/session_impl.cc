@@ -138,8 +138,7 @@ absl::StatusOr<std::shared_ptr<LoadedModel>> SessionImpl::ModelFor(uint32_t grap
   ASSIGN_OR_RETURN(SessionGraph * graph, Find(graph_id));
   if (!graph->graph.has_value()) return graph->models.begin()->second;
   if (graph->air.empty()) {
-    ASSIGN_OR_RETURN(const Graph changed, WithOutputOptions(*graph->graph, graph->options));
-    ASSIGN_OR_RETURN(graph->air, GraphToAir(changed));
+    ASSIGN_OR_RETURN(graph->air, BuildableAir(*graph->graph, graph->options));
   }
   ASSIGN_OR_RETURN(const std::vector<AirInput> inputs, InputsOfAir(graph->air));
   std::string key = ValueOf(graph->options, INPUT_SHAPE);
