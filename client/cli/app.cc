@@ -113,9 +113,18 @@ class Parser {
 
   void AddBuild() {
     BuildArguments& build = arguments_.build;
-    CLI::App* sub = Add("build", "Build an ONNX model into an offline model (OM)", false,
+    CLI::App* sub = Add("build", "Build a model, or slices of one, into an offline model (OM)", false,
                         [this](Session& s) { return RunBuild(s, arguments_.build); });
-    sub->add_option("MODEL", build.model, "The ONNX model")->required()->type_name("FILE");
+    CLI::App* source = sub->add_option_group("What to build");
+    source->add_option("MODEL", build.model, "The model: ONNX, or AIR (.air)")->type_name("FILE");
+    CLI::Option* relation = source
+                                ->add_option("--model-relation-config", build.relation,
+                                             "Relation file of a model that is already cut into slices")
+                                ->type_name("FILE");
+    source->require_option(1);
+    relation->needs(sub->add_option("--shard-model-dir", build.slice_folder, "Folder of the slices")
+                        ->type_name("FOLDER")
+                        ->needs(relation));
     sub->add_option("-o", build.output, "The OM to write")->required()->type_name("FILE");
     sub->add_option("--name", build.name, "Name of the model; default: its graph's");
     sub->add_option("--input-shape", build.input_shape,

@@ -3,12 +3,20 @@
 #include "client/cli/describe.h"
 #include "client/cli/partition.h"
 #include "client/cli/text.h"
+#include "core/base/file.h"
 #include "core/base/status.h"
+#include "core/partition/relation.h"
 
 namespace omserve::cli {
 
 absl::StatusOr<int> RunBuild(Session& session, const BuildArguments& arguments) {
   ASSIGN_OR_RETURN(const PartitionTexts texts, ReadPartition(arguments.partition));
+  std::string relation;
+  if (!arguments.relation.empty()) {
+    ASSIGN_OR_RETURN(relation, ReadFile(arguments.relation));
+    // Its errors are located here, under the name of the file, before anything travels.
+    RETURN_IF_ERROR(ModelRelation::FromJson(relation, arguments.relation).status());
+  }
   // A build needs no devices of its own: one is enough to start a server with.
   ASSIGN_OR_RETURN(client::Client* const client, session.ConnectOrStart(1));
   client::BuildOptions options;
@@ -16,9 +24,10 @@ absl::StatusOr<int> RunBuild(Session& session, const BuildArguments& arguments) 
   options.cluster_config = texts.cluster_config;
   options.parallel_config = texts.parallel_config;
   options.input_shapes = arguments.input_shape;
+  options.relation_config = relation;
   ASSIGN_OR_RETURN(
       const client::BuildResult result,
-      client->Build(arguments.model, arguments.output, session.Bounded(options), session.progress()));
+      client->Build(relation.empty() ? arguments.model : arguments.slice_folder, arguments.output, session.Bounded(options), session.progress()));
 
   if (session.json()) {
     session.PrintJson({{"model", result.model_name},

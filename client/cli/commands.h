@@ -21,7 +21,9 @@ struct PartitionArguments {
 };
 
 struct BuildArguments {
-  std::string model;
+  std::string model;         // empty: slices
+  std::string relation;      // path of the relation file of slices
+  std::string slice_folder;  // where they are
   std::string output;
   std::string name;
   std::string input_shape;

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -33,6 +34,30 @@ absl::StatusOr<std::vector<OutgoingFile>> OpenModel(const std::filesystem::path&
   return OpenOutgoingFiles(folder, names, progress);
 }
 
+// All files of a folder of slices, with those in folders below it (weights kept outside); hidden ones stay behind.
+absl::StatusOr<std::vector<OutgoingFile>> OpenSlices(const std::filesystem::path& folder,
+                                                     const ProgressCallback& progress) {
+  constexpr size_t kMaxFiles = 100000;
+  std::vector<std::string> names;
+  std::error_code error;
+  std::filesystem::recursive_directory_iterator it(folder, error), end;
+  while (!error && it != end) {
+    std::error_code unknown;
+    const bool hidden = it->path().filename().string().front() == '.';
+    if (hidden && it->is_directory(unknown)) it.disable_recursion_pending();
+    if (!hidden && it->is_regular_file(unknown)) names.push_back(it->path().lexically_relative(folder).generic_string());
+    if (names.size() > kMaxFiles) {
+      return absl::InvalidArgumentError(absl::StrCat("folder ", folder.string(), " has more than ", kMaxFiles,
+                                                     " files; expected the folder of a model's slices"));
+    }
+    it.increment(error);
+  }
+  if (error) return absl::NotFoundError(absl::StrCat("folder of slices ", folder.string(), ": ", error.message()));
+  if (names.empty()) return absl::InvalidArgumentError(absl::StrCat("folder ", folder.string(), " has no files"));
+  std::sort(names.begin(), names.end());
+  return OpenOutgoingFiles(folder.string(), names, progress);
+}
+
 // A build may take long; it should not end with nowhere to put the result.
 absl::Status CheckFolderExists(const std::filesystem::path& om_path) {
   const std::filesystem::path folder = om_path.has_parent_path() ? om_path.parent_path() : ".";
@@ -47,10 +72,11 @@ bool SendModel(const BuildOptions& options, const std::vector<OutgoingFile>& fil
   v1::BuildRequest request;
   v1::BuildOptions& proto = *request.mutable_options();
   proto.set_model_name(options.model_name);
-  proto.set_model_file(files.front().header.name());
+  if (options.relation_config.empty()) proto.set_model_file(files.front().header.name());
   proto.set_cluster_config(options.cluster_config);
   proto.set_parallel_config(options.parallel_config);
   proto.set_input_shapes(options.input_shapes);
+  proto.set_relation_config(options.relation_config);
   if (!stream.Write(request)) return false;
 
   uint64_t total = 0;
@@ -98,7 +124,9 @@ absl::StatusOr<BuildResult> CallBuild(v1::BuildService::Stub& stub, const std::s
                                       const ProgressCallback& progress) {
   RETURN_IF_ERROR(CheckFolderExists(om_path));
   CallScope scope(options);
-  ASSIGN_OR_RETURN(const std::vector<OutgoingFile> outgoing, OpenModel(model_path, progress));
+  ASSIGN_OR_RETURN(const std::vector<OutgoingFile> outgoing, options.relation_config.empty()
+                                                                 ? OpenModel(model_path, progress)
+                                                                 : OpenSlices(model_path, progress));
 
   const std::unique_ptr<Stream> stream = stub.Build(&scope.context());
   if (!SendModel(options, outgoing, *stream, progress)) {

@@ -10,9 +10,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "core/base/status.h"
+#include "core/build/describe.h"
+#include "core/build/import_model.h"
+#include "core/build/slices.h"
 #include "core/device/cpu/cpu_device.h"
-#include "core/import/air/air_importer.h"
-#include "core/import/onnx/onnx_importer.h"
 #include "core/om/om_file.h"
 #include "core/partition/lower/lower.h"
 #include "core/partition/plan.h"
@@ -32,24 +33,6 @@ ModelInfo DescribeModel(const Graph& graph, const std::string& name, const std::
   for (int32_t id : graph.inputs()) info.inputs.push_back({graph.node(id)->name(), graph.node(id)->output()});
   for (const GraphOutput& output : graph.outputs()) info.outputs.push_back({output.name, graph.desc(output.value)});
   info.build = {{"omserve_version", OMSERVE_VERSION}, {"source", std::filesystem::path(source).filename().string()}};
-  return info;
-}
-
-int64_t WeightBytes(const Graph& slice) {
-  int64_t bytes = 0;
-  for (int32_t id : slice.NodeIds()) {
-    if (const TensorSlice* constant = slice.node(id)->constant()) bytes += static_cast<int64_t>(constant->byte_size());
-  }
-  return bytes;
-}
-
-SliceInfo DescribeSlice(const Graph& slice, std::vector<LogicalDeviceId> devices) {
-  SliceInfo info;
-  info.name = slice.name();
-  info.devices = std::move(devices);
-  info.inputs.resize(slice.inputs().size());
-  std::iota(info.inputs.begin(), info.inputs.end(), 0);
-  info.weight_bytes = WeightBytes(slice);
   return info;
 }
 
@@ -134,6 +117,7 @@ absl::StatusOr<InputShapes> ParseInputShapes(absl::string_view text) {
 
 absl::StatusOr<SlicedModel> BuildModel(const std::string& model_path, const BuildOptions& options,
                                        const ProgressFunction& progress, const WaitLimit& limit) {
+  if (options.slices) return BuildSlices(options, progress, limit);
   const int devices = options.cluster.num_devices();
   if (options.parallel && options.parallel->tensor_parallel_size &&
       *options.parallel->tensor_parallel_size != devices) {
@@ -142,9 +126,7 @@ absl::StatusOr<SlicedModel> BuildModel(const std::string& model_path, const Buil
   }
   Report(progress, "import", 0);
   RETURN_IF_ERROR(limit.Check("the build"));
-  const std::string extension = std::filesystem::path(model_path).extension().string();
-  ASSIGN_OR_RETURN_WITH(
-      Graph graph, extension == ".air" || extension == ".pb" ? ImportAir(model_path) : ImportOnnx(model_path), "import");
+  ASSIGN_OR_RETURN_WITH(Graph graph, ImportModel(model_path), "import");
   Report(progress, "import", 1, absl::StrCat(graph.num_nodes(), " nodes"));
 
   Report(progress, "optimize", 0);

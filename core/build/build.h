@@ -17,11 +17,19 @@
 
 namespace omserve {
 
+// A model that comes already cut.
+struct SliceOptions {
+  std::string relation;                               // text of the relation file (core/partition/relation.h)
+  std::string relation_name = "model_relation_config";  // what messages call it
+  std::string folder;                                 // where the slices' files are
+};
+
 struct BuildOptions {
   std::string model_name;   // default: the stem of the model file
   InputShapes input_shapes;
   Cluster cluster = Cluster::Local(1);
   std::optional<ParallelOptions> parallel;  // absent: the whole model, a replica on every device of the cluster
+  std::optional<SliceOptions> slices;       // set: the slices are the model, which is not cut further
 };
 
 struct BuildProgress {
@@ -33,8 +41,8 @@ struct BuildProgress {
 // Parses "input_ids:1,128;mask:1,128" (the form of --input-shape). INVALID_ARGUMENT names the part that is wrong.
 absl::StatusOr<InputShapes> ParseInputShapes(absl::string_view text);
 
-// Builds the model at `model_path` (ONNX) in memory; weights stay mapped. `limit` is looked at between and inside
-// phases. Errors carry the phase: "plan: …".
+// Builds the model at `model_path` (by extension: ONNX, or AIR) in memory; weights stay mapped. With `options.slices`
+// the path is not looked at. `limit` is looked at between and inside phases. Errors carry the phase: "plan: …".
 absl::StatusOr<SlicedModel> BuildModel(const std::string& model_path, const BuildOptions& options,
                                        const std::function<void(const BuildProgress&)>& progress,
                                        const WaitLimit& limit = {});

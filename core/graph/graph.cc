@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <queue>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "core/base/status.h"
 
@@ -179,8 +180,8 @@ int Graph::RemoveUnused() {
   for (const GraphOutput& output : outputs_) use(output.value.node);
   for (int32_t id : inputs_) use(id);
   for (const auto& node : nodes_) {
-    // A send has no output but does something.
-    if (node && node->num_outputs() == 0 && node->is("HcomSend")) use(node->id());
+    // A send has no output but does something; and a rank that leaves out a collective keeps its peers waiting.
+    if (node && absl::StartsWith(node->type(), "Hcom")) use(node->id());
   }
   while (!stack.empty()) {
     const Node* node = nodes_[stack.back()].get();

@@ -95,10 +95,15 @@ absl::Status BuildRunner::BuildNow(BuildSession& session, const BuildCall& call,
   const std::string input_folder = session.root_->path() + "/input";
   RETURN_IF_ERROR(MakeFolder(input_folder));
   RETURN_IF_ERROR(session.upload_->LayOut(input_folder));
-  ASSIGN_OR_RETURN(const std::string model_path, ResolveInside(input_folder, call.model_file));
-  if (!fs::is_regular_file(model_path)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("model_file '", absl::CHexEscape(call.model_file), "' is not among the files that were sent"));
+  std::string model_path = input_folder;
+  if (call.relation_config.empty()) {
+    ASSIGN_OR_RETURN(model_path, ResolveInside(input_folder, call.model_file));
+    if (!fs::is_regular_file(model_path)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("model_file '", absl::CHexEscape(call.model_file), "' is not among the files that were sent"));
+    }
+  } else if (!call.model_file.empty()) {
+    return absl::InvalidArgumentError("model_file and relation_config exclude each other: slices are the model");
   }
   const std::string om_path = absl::StrCat(session.output_folder_, "/", OmName(call));
   RETURN_IF_ERROR(build_(model_path, om_path, call, progress, limit));

@@ -29,9 +29,10 @@ struct BuildCall {
   std::string cluster_config;
   std::string parallel_config;
   std::string input_shapes;
+  std::string relation_config;  // set: the files are slices, `model_file` is empty
 };
 
-// Builds the model at `model_path` into an OM at `om_path`: core/build in the daemon, a fake in tests.
+// Builds the model at `model_path` (the folder of the slices, where there is a relation file) into an OM at `om_path`: core/build in the daemon, a fake in tests.
 using BuildFunction = std::function<absl::Status(const std::string& model_path, const std::string& om_path,
                                                  const BuildCall& call, const ProgressFunction& progress,
                                                  const WaitLimit& limit)>;

@@ -74,6 +74,9 @@ absl::Status BuildFromCall(const std::string& model_path, const std::string& om_
   if (!call.parallel_config.empty()) {
     ASSIGN_OR_RETURN(options.parallel, ParallelOptions::FromJson(call.parallel_config, "parallel_config"));
   }
+  if (!call.relation_config.empty()) {
+    options.slices = SliceOptions{.relation = call.relation_config, .folder = model_path};
+  }
   return BuildOm(
       model_path, om_path, options,
       [&progress](const BuildProgress& step) { progress({step.phase, step.fraction, step.message}); }, limit);

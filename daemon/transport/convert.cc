@@ -189,7 +189,8 @@ BuildCall FromProto(const v1::BuildOptions& options) {
           .model_file = options.model_file(),
           .cluster_config = options.cluster_config(),
           .parallel_config = options.parallel_config(),
-          .input_shapes = options.input_shapes()};
+          .input_shapes = options.input_shapes(),
+          .relation_config = options.relation_config()};
 }
 
 WorkerHello FromProto(const v1::WorkerHello& hello) {

@@ -201,9 +201,13 @@ class Client:
 
     def build(self, model_path: Path, om_path: Path, *, name: str = "", cluster_config: Optional[JsonFile] = None,
               parallel_config: Optional[JsonFile] = None, tensor_parallel: Optional[int] = None,
-              input_shapes: Shapes = "", timeout: Optional[float] = None,
+              input_shapes: Shapes = "", relation_config: Optional[JsonFile] = None,
+              timeout: Optional[float] = None,
               progress: Optional[Callable[[Progress], None]] = None) -> BuildResult:
-        """Builds an ONNX model (with the external data files it names) into an OM at `om_path`.
+        """Builds a model (with the external data files it names) into an OM at `om_path`.
+
+        With `relation_config`, the relation file of a model that is already cut, `model_path` is the folder of its
+        slices (docs/slices.md).
 
         `cluster_config` and `parallel_config` are the cluster file and the partition policy: paths, or their content
         as dictionaries. `tensor_parallel=N` stands for a policy of that size, and for a local cluster of N devices
@@ -219,9 +223,14 @@ class Client:
         if not om.parent.is_dir():
             raise FileNotFoundError(f"cannot write {om}: there is no folder {om.parent}")
         report = _reporter(progress)
-        options = build_pb2.BuildOptions(model_name=name, model_file=model.name, cluster_config=_text(cluster_config),
-                                         parallel_config=_text(parallel_config), input_shapes=_shapes(input_shapes))
-        sources = _sources(model.parent, files_of_model(model), report)
+        options = build_pb2.BuildOptions(model_name=name, cluster_config=_text(cluster_config),
+                                         parallel_config=_text(parallel_config), input_shapes=_shapes(input_shapes),
+                                         relation_config=_text(relation_config))
+        if relation_config is None:
+            options.model_file = model.name
+            sources = _sources(model.parent, files_of_model(model), report)
+        else:
+            sources = _sources(model, _files_below(model), report)
 
         def requests() -> Iterator[build_pb2.BuildRequest]:
             yield build_pb2.BuildRequest(options=options)
@@ -349,6 +358,15 @@ def _shapes(shapes: Shapes) -> str:
     if isinstance(shapes, str):
         return shapes
     return ";".join(f"{name}:{','.join(map(str, shape))}" for name, shape in shapes.items())
+
+
+def _files_below(folder: pathlib.Path) -> List[str]:
+    """All files of a folder of slices, with those in folders below it (weights kept outside); no hidden ones."""
+    paths = [path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file()]
+    names = [path.as_posix() for path in paths if not any(part.startswith(".") for part in path.parts)]
+    if not names:
+        raise FileNotFoundError(f"no files in the folder of slices {folder}")
+    return names
 
 
 def _policy(tensor_parallel: int) -> Dict[str, Any]:

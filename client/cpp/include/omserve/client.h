@@ -52,6 +52,9 @@ struct BuildOptions : CallOptions {
   std::string cluster_config;   // text of the cluster file; empty: one device
   std::string parallel_config;  // text of the graph_parallel_option file; empty: no partitioning asked
   std::string input_shapes;     // "input_ids:1,128;mask:1,128"
+  // Text of the relation file of a model that is already cut (docs/slices.md): the model is then the folder of its
+  // slices, of which all files are sent.
+  std::string relation_config;
 };
 
 struct BuildResult {
@@ -150,8 +153,8 @@ class Client {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  // Sends an ONNX model with the external data files it names, which must lie in its folder, and writes the
-  // OM to `om_path`. Files appear under their names only when all have arrived whole; parts that are kept
+  // Sends a model with the external data files it names, which must lie in its folder, or a folder of slices
+  // with all its files (`options.relation_config`), and writes the OM to `om_path`. Files appear under their names only when all have arrived whole; parts that are kept
   // beside the OM go into a folder beside `om_path`. `progress` is called on the calling thread.
   absl::StatusOr<BuildResult> Build(const std::string& model_path, const std::string& om_path,
                                     const BuildOptions& options = {},
