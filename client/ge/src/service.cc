@@ -23,10 +23,19 @@ struct State {
   int users = 0;
 };
 
-// A program that ends without finalizing keeps its service until the process is gone.
 State& TheState() {
   static auto* const state = new State;
   return *state;
+}
+
+// A program may end without finalizing: its service ends before the libraries that it stands on.
+void EndAtExit() {
+  static const bool registered = std::atexit([] {
+                                   std::shared_ptr<Service> last;
+                                   const std::lock_guard<std::mutex> lock(TheState().mutex);
+                                   last = std::move(TheState().service);
+                                 }) == 0;
+  (void)registered;
 }
 
 std::string Environment(const char* name) {
@@ -71,6 +80,7 @@ absl::StatusOr<std::shared_ptr<Service>> GetService(const std::string& resource_
                     (devices == 0 || devices == state.service->devices);
   if (!fits) {
     ASSIGN_OR_RETURN(state.service, Start(devices == 0 ? kDefaultDevices : devices));
+    EndAtExit();
   }
   return state.service;
 }

@@ -158,6 +158,47 @@ TEST_F(BuildTest, VersionAndDump) {
   EXPECT_THAT(text, HasSubstr("Muls"));
 }
 
+// A field of a protobuf message: bytes, or a small number.
+std::string Field(int number, const std::string& bytes) {
+  return std::string(1, static_cast<char>(number << 3 | 2)) + static_cast<char>(bytes.size()) + bytes;
+}
+std::string Field(int number, int value) { return std::string(1, static_cast<char>(number << 3)) + static_cast<char>(value); }
+
+// y = relu(-x) over two floats, as ONNX.
+std::string OnnxModel() {
+  const auto value = [](const std::string& name) {
+    return Field(1, name) + Field(2, Field(1, Field(1, 1) + Field(2, Field(1, Field(1, 2)))));
+  };
+  const std::string neg = Field(1, "x") + Field(2, "n") + Field(3, "negated") + Field(4, "Neg");
+  const std::string relu = Field(1, "n") + Field(2, "y") + Field(3, "positive") + Field(4, "Relu");
+  const std::string graph = Field(1, neg) + Field(1, relu) + Field(2, "g") + Field(11, value("x")) + Field(12, value("y"));
+  return Field(1, 8) + Field(7, graph) + Field(8, Field(2, 13));
+}
+
+TEST_F(BuildTest, OnnxModelsBecomeGraphs) {
+  const std::string onnx = OnnxModel();
+  Graph from_memory;
+  ASSERT_EQ(aclgrphParseONNXFromMem(onnx.data(), onnx.size(), {{ir_option::OUTPUT, "folder/named"}, {"no.such.key", "1"}}, from_memory),
+            GRAPH_SUCCESS)
+      << GEGetErrorMsg();
+  EXPECT_EQ(from_memory.GetName(), "named");
+  EXPECT_THAT(GEGetWarningMsg(), HasSubstr("no.such.key"));
+  Graph graph;
+  ASSERT_EQ(aclgrphParseONNX(folder_.Write("model.onnx", onnx).c_str(), {}, graph), GRAPH_SUCCESS) << GEGetErrorMsg();
+  std::vector<Operator> found;
+  EXPECT_EQ(graph.FindOpByType("Relu", found), GRAPH_SUCCESS);
+  EXPECT_EQ(found.size(), 1u);
+  ASSERT_EQ(GEInitialize(Strings{}), SUCCESS);
+  {
+    Session session{Strings{}};
+    ASSERT_EQ(session.AddGraph(0, graph), SUCCESS) << GEGetErrorMsg();
+    std::vector<Tensor> outputs;
+    ASSERT_EQ(session.RunGraph(0, {Make<float>({2}, {-1, 2})}, outputs), SUCCESS) << GEGetErrorMsg();
+    EXPECT_EQ(Values<float>(outputs[0]), (std::vector<float>{1, 0}));
+  }
+  EXPECT_EQ(GEFinalize(), SUCCESS);
+}
+
 TEST_F(BuildTest, DamagedOnnxIsAnError) {
   Graph graph;
   EXPECT_EQ(aclgrphParseONNX("missing.onnx", {}, graph), GRAPH_FAILED);

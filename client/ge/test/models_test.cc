@@ -41,6 +41,45 @@ TEST(OperatorClassesTest, DefaultsAreThoseOfThePrototype) {
   EXPECT_EQ(op::SoftmaxV2("s").set_attr_axes({1, 2}).get_attr_axes(), (std::vector<int64_t>{1, 2}));
 }
 
+// Each of them by its class of the factory, all in one graph.
+TEST_F(ModelsTest, ElementwiseOperators) {
+  auto x = Input("x", 0, {2, 3});
+  auto y = Input("y", 1, {2, 3});
+  std::vector<Operator> outputs;
+  for (const char* type : {"Neg",      "Abs",   "Sign",        "Square",    "Sqrt",     "Rsqrt",    "Reciprocal", "Ceil",
+                           "Floor",    "Round", "Exp",         "Log",       "ZerosLike", "OnesLike", "Sin",       "Cos",
+                           "Tanh",     "Erf",   "Relu",        "Relu6",     "LeakyRelu", "Elu",      "Selu",      "Sigmoid",
+                           "HardSwish", "Softplus", "Softsign", "Mish",     "Swish",     "Gelu",     "FastGelu",  "Identity"}) {
+    outputs.push_back(OperatorFactory::CreateOperator(type, type).SetInput("x", x));
+  }
+  for (const char* type : {"Add", "Sub", "Mul", "RealDiv", "Pow", "SquaredDifference", "Maximum", "Minimum"}) {
+    outputs.push_back(OperatorFactory::CreateOperator(type, type).SetInput("x1", x).SetInput("x2", y));
+  }
+  Graph graph("elementwise");
+  graph.SetInputs({x, y}).SetOutputs(outputs);
+  Session session{Strings{}};
+  ASSERT_EQ(session.AddGraph(0, graph), SUCCESS) << GEGetErrorMsg();
+  const std::vector<float> a = {0.5f, 1, 1.5f, 2, 2.5f, 3};
+  const std::vector<float> b = {3, 2.5f, 2, 1.5f, 1, 0.5f};
+  std::vector<Tensor> results;
+  ASSERT_EQ(session.RunGraph(0, {Make({2, 3}, a), Make({2, 3}, b)}, results), SUCCESS) << GEGetErrorMsg();
+  ASSERT_EQ(results.size(), outputs.size());
+  std::map<std::string, std::vector<float>> by_type;
+  for (size_t i = 0; i < results.size(); ++i) {
+    EXPECT_EQ(results[i].GetTensorDesc().GetShape().GetDims(), (std::vector<int64_t>{2, 3})) << outputs[i].GetOpType();
+    by_type[outputs[i].GetOpType()] = Values<float>(results[i]);
+  }
+  for (size_t i = 0; i < a.size(); ++i) {
+    EXPECT_FLOAT_EQ(by_type["Neg"][i], -a[i]);
+    EXPECT_FLOAT_EQ(by_type["Square"][i], a[i] * a[i]);
+    EXPECT_NEAR(by_type["Exp"][i], std::exp(a[i]), 1e-4);
+    EXPECT_NEAR(by_type["Gelu"][i], a[i] * 0.5 * (1 + std::erf(a[i] / std::sqrt(2.0))), 1e-3);
+    EXPECT_FLOAT_EQ(by_type["Sub"][i], a[i] - b[i]);
+    EXPECT_NEAR(by_type["Pow"][i], std::pow(a[i], b[i]), 1e-3);
+    EXPECT_FLOAT_EQ(by_type["Maximum"][i], std::max(a[i], b[i]));
+  }
+}
+
 TEST_F(ModelsTest, Mlp) {
   auto x = Input("x", 0, {2, 4});
   auto w1 = Constant("w1", {4, 8}, Whole(32));

@@ -1,5 +1,6 @@
 // What is documented of GEInitialize, Session and their messages.
 #include <condition_variable>
+#include <cstdlib>
 #include <limits>
 #include <mutex>
 
@@ -174,6 +175,54 @@ TEST_F(SessionTest, LoadGraphTakesOnlyDistributedModels) {
   EXPECT_EQ(RunOne(session, 0, Make<float>({2}, {1, 2})), (std::vector<float>{2, 4}));
   EXPECT_EQ(session.LoadGraph(0, {}, folder / "distributed.om"), FAILED);
   EXPECT_THAT(GEGetErrorMsg(), HasSubstr("already"));
+}
+
+TEST_F(SessionTest, LoadGraphRefusesVariables) {
+  const Folder folder;
+  // An OM that no build makes, written by a program beside this one.
+  const std::string maker = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "client_ge_variable_om";
+  const std::string path = folder / "variable.om";
+  ASSERT_EQ(std::system((maker + " " + path).c_str()), 0);
+  Session session{Strings{}};
+  EXPECT_EQ(session.LoadGraph(0, {}, path), FAILED);
+  EXPECT_THAT(GEGetErrorMsg(), HasSubstr("holds variable 'counter'"));
+  std::vector<Tensor> outputs;
+  EXPECT_EQ(session.RunGraph(0, {}, outputs), FAILED) << "nothing is registered";
+}
+
+// The devices of the process come from the environment, else from the option, else they are two.
+TEST(ResourceConfigTest, DevicesAreThoseOfTheClusterFile) {
+  if (std::getenv("OMSERVE_ADDRESS") != nullptr) GTEST_SKIP() << "the service has its own devices";
+  const Folder folder;
+  const std::string three = ClusterFile(folder, 3);
+  ASSERT_EQ(aclgrphBuildInitialize(Strings{{ir_option::CLUSTER_CONFIG, three}}), GRAPH_SUCCESS);
+  ModelBufferData model;
+  ASSERT_EQ(aclgrphBuildModel(Doubled("replicas"), Strings{{ir_option::DISTRIBUTED_CLUSTER_BUILD, "1"}}, model), GRAPH_SUCCESS)
+      << GEGetErrorMsg();
+  aclgrphBuildFinalize();
+  ASSERT_EQ(aclgrphSaveModel(folder / "replicas", model), GRAPH_SUCCESS);
+  const auto load = [&](const Strings& options) {
+    EXPECT_EQ(GEInitialize(options), SUCCESS) << GEGetErrorMsg();
+    Status status = FAILED;
+    {
+      Session session{Strings{}};
+      status = session.LoadGraph(0, {}, folder / "replicas.om");
+      if (status == SUCCESS) EXPECT_EQ(RunOne(session, 0, Make<float>({2}, {1, 2})), (std::vector<float>{2, 4}));
+    }
+    EXPECT_EQ(GEFinalize(), SUCCESS);
+    return status;
+  };
+  EXPECT_EQ(load({}), FAILED);
+  EXPECT_THAT(GEGetErrorMsg(), HasSubstr("3"));
+  EXPECT_EQ(load({{RESOURCE_CONFIG_PATH, three}}), SUCCESS) << GEGetErrorMsg();
+  const Folder other;
+  ::setenv("RESOURCE_CONFIG_PATH", ClusterFile(other, 1).c_str(), 1);
+  EXPECT_EQ(load({{RESOURCE_CONFIG_PATH, three}}), FAILED) << "the environment stands before the option";
+  ::setenv("RESOURCE_CONFIG_PATH", three.c_str(), 1);
+  EXPECT_EQ(load({}), SUCCESS) << GEGetErrorMsg();
+  ::unsetenv("RESOURCE_CONFIG_PATH");
+  EXPECT_EQ(GEInitialize(Strings{{RESOURCE_CONFIG_PATH, folder.Write("bad.json", "{")}}), ACL_ERROR_GE_PARAM_INVALID);
+  EXPECT_THAT(GEGetErrorMsg(), HasSubstr("E10032"));
 }
 
 TEST_F(SessionTest, WhatTheServiceCannotDoSaysSo) {
