@@ -1,5 +1,6 @@
 // aclgrphBuildInitialize, aclgrphBuildModel, aclgrphSaveModel and what belongs to them.
 #include <algorithm>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -22,6 +23,7 @@
 #include "options.h"
 #include "output_options.h"
 #include "service.h"
+#include "slice_files.h"
 
 namespace ge {
 namespace {
@@ -96,7 +98,7 @@ absl::StatusOr<Options> Effective(const Options& options) {
 }
 
 // Where the model goes and how it is cut.
-absl::StatusOr<omserve::client::BuildOptions> Distribution(const Options& options, bool slices) {
+absl::StatusOr<omserve::client::BuildOptions> Distribution(const Options& options) {
   omserve::client::BuildOptions build;
   const bool distributed = IsOn(options, ir_option::DISTRIBUTED_CLUSTER_BUILD);
   const bool parallel = IsOn(options, ir_option::ENABLE_GRAPH_PARALLEL);
@@ -121,7 +123,7 @@ absl::StatusOr<omserve::client::BuildOptions> Distribution(const Options& option
     const std::string path = ValueOf(options, ir_option::CLUSTER_CONFIG);
     RETURN_IF_ERROR_WITH(omserve::Cluster::FromJson(build.cluster_config, path).status(), "EF2001");
   }
-  if (parallel && !slices) {
+  if (parallel) {
     ASSIGN_OR_RETURN(build.parallel_config, JsonFileOf(options, ir_option::GRAPH_PARALLEL_OPTION_PATH));
     const std::string path = ValueOf(options, ir_option::GRAPH_PARALLEL_OPTION_PATH);
     RETURN_IF_ERROR_WITH(omserve::ParallelOptions::FromJson(build.parallel_config, path).status(), "EF1001");
@@ -155,29 +157,74 @@ std::string InputShapes(const Options& options) {
   return shapes.empty() ? ValueOf(options, "ge.inputShape") : shapes;
 }
 
+// What the service made of `source`, a model file or a folder of slices.
+absl::Status BuildFrom(const std::string& source, const omserve::client::BuildOptions& build, const ScratchFolder& folder,
+                       bool distributed, ModelBufferData& model) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<Service> service, GetService(""));
+  ASSIGN_OR_RETURN(const omserve::client::BuildResult result, service->client->Build(source, folder / "model.om", build));
+  return ReadModel(result, distributed, model);
+}
+
 absl::Status BuildOne(const Graph& graph, const Options& options, ModelBufferData& model) {
-  ASSIGN_OR_RETURN(omserve::client::BuildOptions build, Distribution(options, /*slices=*/false));
+  if (!ValueOf(options, ir_option::MODEL_RELATION_CONFIG).empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("E10057: option '", ir_option::MODEL_RELATION_CONFIG,
+                                                   "' goes with a vector of slice graphs"));
+  }
+  ASSIGN_OR_RETURN(omserve::client::BuildOptions build, Distribution(options));
   build.model_name = graph.GetName();
   build.input_shapes = InputShapes(options);
   ASSIGN_OR_RETURN(const std::string air, BuildableAir(graph, options));
   ASSIGN_OR_RETURN(const std::unique_ptr<ScratchFolder> folder, ScratchFolder::Create());
   const std::string path = *folder / "model.air";
   RETURN_IF_ERROR(omserve::WriteFileAtomically(path, air));
-  ASSIGN_OR_RETURN(const std::shared_ptr<Service> service, GetService(""));
-  ASSIGN_OR_RETURN(const omserve::client::BuildResult result, service->client->Build(path, *folder / "model.om", build));
-  return ReadModel(result, IsOn(options, ir_option::DISTRIBUTED_CLUSTER_BUILD), model);
+  return BuildFrom(path, build, *folder, IsOn(options, ir_option::DISTRIBUTED_CLUSTER_BUILD), model);
 }
 
-graphStatus BuildModel(const Graph& graph, const Options& options, ModelBufferData& model) {
+absl::Status BuildSlices(const std::vector<Graph>& graphs, const Options& options, ModelBufferData& model) {
+  if (graphs.size() < 2) {
+    return absl::InvalidArgumentError(absl::StrCat("E10057: slices are at least two graphs; found ", graphs.size()));
+  }
+  for (const char* key : {ir_option::DISTRIBUTED_CLUSTER_BUILD, ir_option::CLUSTER_CONFIG, ir_option::MODEL_RELATION_CONFIG}) {
+    const bool set = key == ir_option::DISTRIBUTED_CLUSTER_BUILD ? IsOn(options, key) : !ValueOf(options, key).empty();
+    if (!set) {
+      return absl::InvalidArgumentError(absl::StrCat("E10054: slices need option '", key, "'",
+                                                     key == ir_option::DISTRIBUTED_CLUSTER_BUILD ? " to be 1" : ""));
+    }
+  }
+  if (IsOn(options, ir_option::ENABLE_GRAPH_PARALLEL)) {
+    return absl::InvalidArgumentError(absl::StrCat("E10056: slices are cut already: option '",
+                                                   ir_option::ENABLE_GRAPH_PARALLEL, "' must not be 1"));
+  }
+  ASSIGN_OR_RETURN(omserve::client::BuildOptions build, Distribution(options));
+  build.input_shapes = InputShapes(options);
+  // A model of slices is named after the first.
+  build.model_name = graphs.front().GetName();
+  ASSIGN_OR_RETURN(const std::unique_ptr<ScratchFolder> slices, ScratchFolder::Create());
+  ASSIGN_OR_RETURN(build.relation_config, WriteSlices(graphs, options, *slices / ""));
+  ASSIGN_OR_RETURN(const std::unique_ptr<ScratchFolder> folder, ScratchFolder::Create());
+  return BuildFrom(*slices / "", build, *folder, /*distributed=*/true, model);
+}
+
+graphStatus BuildModel(const Options& options,
+                       const std::function<absl::Status(const Options&)>& build) {
   const absl::StatusOr<Options> all = Effective(options);
   if (!all.ok()) {
     return Report(absl::IsFailedPrecondition(all.status()) ? GRAPH_FAILED : GRAPH_PARAM_INVALID, all.status());
   }
-  const absl::Status status = BuildOne(graph, *all, model);
+  const absl::Status status = build(*all);
   if (status.ok()) return GRAPH_SUCCESS;
   // What the call itself refuses is the caller's parameter.
-  const bool parameter = absl::StartsWith(status.message(), "E10054") || absl::StartsWith(status.message(), "E10057");
+  const bool parameter = absl::StartsWith(status.message(), "E10054") || absl::StartsWith(status.message(), "E10056") ||
+                         absl::StartsWith(status.message(), "E10057");
   return Report(parameter ? GRAPH_PARAM_INVALID : GRAPH_FAILED, status);
+}
+
+graphStatus BuildWhole(const Graph& graph, const Options& options, ModelBufferData& model) {
+  return BuildModel(options, [&](const Options& all) { return BuildOne(graph, all, model); });
+}
+
+graphStatus BuildSliced(const std::vector<Graph>& graphs, const Options& options, ModelBufferData& model) {
+  return BuildModel(options, [&](const Options& all) { return BuildSlices(graphs, all, model); });
 }
 
 }  // namespace
@@ -198,12 +245,22 @@ void aclgrphBuildFinalize() {
 
 graphStatus aclgrphBuildModel(const Graph& graph, const std::map<std::string, std::string>& build_options,
                               ModelBufferData& model) {
-  return BuildModel(graph, build_options, model);
+  return BuildWhole(graph, build_options, model);
 }
 
 graphStatus aclgrphBuildModel(const Graph& graph, const std::map<AscendString, AscendString>& build_options,
                               ModelBufferData& model) {
-  return BuildModel(graph, FromAscend(build_options), model);
+  return BuildWhole(graph, FromAscend(build_options), model);
+}
+
+graphStatus aclgrphBuildModel(const std::vector<Graph>& graphs, const std::map<std::string, std::string>& build_options,
+                              ModelBufferData& model) {
+  return BuildSliced(graphs, build_options, model);
+}
+
+graphStatus aclgrphBuildModel(const std::vector<Graph>& graphs, const std::map<AscendString, AscendString>& build_options,
+                              ModelBufferData& model) {
+  return BuildSliced(graphs, FromAscend(build_options), model);
 }
 
 graphStatus aclgrphSaveModel(const std::string& output_file, const ModelBufferData& model) {
