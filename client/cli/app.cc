@@ -104,11 +104,20 @@ class Parser {
     CLI::Option* parallel =
         sub->add_option("--parallel", partition.parallel, "Partition policy (graph_parallel_option file)")
             ->type_name("FILE");
-    sub->add_option(
-           "--tensor-parallel", partition.tensor_parallel,
-           "Cut over this many devices: stands for a policy, and for a local cluster where no file is given")
-        ->check(CLI::Range(1, 1024))
-        ->excludes(parallel);
+    CLI::Option* plan = sub->add_option("--load-plan", partition.load_plan,
+                                        "Plan file (written by --save-plan) to follow instead of a policy")
+                            ->type_name("FILE")
+                            ->excludes(parallel);
+    // Stand for a policy, and for a local cluster where no file is given.
+    auto add = [&](const char* name, int& size, const char* description) {
+      sub->add_option(name, size, description)->check(CLI::Range(1, 1024))->excludes(parallel)->excludes(plan);
+    };
+    add("--tensor-parallel", partition.tensor_parallel, "Cut operators over this many devices");
+    add("--pipeline", partition.pipeline, "Cut the model into this many pipeline stages");
+    add("--data-parallel", partition.data_parallel, "Keep this many copies of the model");
+    sub->add_flag("--auto", partition.automatic, "Choose the sizes that are not given, for the devices of the cluster")
+        ->excludes(parallel)
+        ->excludes(plan);
   }
 
   void AddBuild() {
@@ -131,6 +140,8 @@ class Parser {
                     "Shapes of the inputs: \"input_ids:1,128;mask:1,128\"")
         ->type_name("SHAPES");
     AddPartition(sub, build.partition);
+    sub->add_option("--save-plan", build.save_plan, "Write the plan that the model was cut by, to read or edit")
+        ->type_name("FILE");
   }
 
   void AddLoad() {

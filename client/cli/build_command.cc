@@ -5,9 +5,23 @@
 #include "client/cli/text.h"
 #include "core/base/file.h"
 #include "core/base/status.h"
+#include "core/om/om_file.h"
 #include "core/partition/relation.h"
 
 namespace omserve::cli {
+namespace {
+
+// The plan travels in the OM.
+absl::Status SavePlan(const std::string& om_path, const std::string& plan_path) {
+  ASSIGN_OR_RETURN(const auto om, OmFile::Open(om_path));
+  const auto plan = om->info().build.find("plan_file");
+  if (plan == om->info().build.end()) {
+    return absl::FailedPreconditionError("the model was not cut by a policy, so there is no plan to save");
+  }
+  return WriteFileAtomically(plan_path, plan->second);
+}
+
+}  // namespace
 
 absl::StatusOr<int> RunBuild(Session& session, const BuildArguments& arguments) {
   ASSIGN_OR_RETURN(const PartitionTexts texts, ReadPartition(arguments.partition));
@@ -28,6 +42,8 @@ absl::StatusOr<int> RunBuild(Session& session, const BuildArguments& arguments) 
   ASSIGN_OR_RETURN(
       const client::BuildResult result,
       client->Build(relation.empty() ? arguments.model : arguments.slice_folder, arguments.output, session.Bounded(options), session.progress()));
+
+  if (!arguments.save_plan.empty()) RETURN_IF_ERROR_WITH(SavePlan(arguments.output, arguments.save_plan), "--save-plan");
 
   if (session.json()) {
     session.PrintJson({{"model", result.model_name},

@@ -17,7 +17,12 @@ namespace omserve::cli {
 struct PartitionArguments {
   std::string cluster_config;  // path; empty: none
   std::string parallel;        // path of the policy; empty: none
-  int tensor_parallel = 0;     // 0: not given; else writes the policy, and the cluster when no file is given
+  std::string load_plan;       // path of a plan file, which stands in place of a policy; empty: none
+  // Stand for a policy, and for a local cluster of as many devices as they need when no file is given. 0: not given.
+  int tensor_parallel = 0;
+  int pipeline = 0;
+  int data_parallel = 0;
+  bool automatic = false;
 };
 
 struct BuildArguments {
@@ -27,6 +32,7 @@ struct BuildArguments {
   std::string output;
   std::string name;
   std::string input_shape;
+  std::string save_plan;  // where to write the plan; empty: nowhere
   PartitionArguments partition;
 };
 absl::StatusOr<int> RunBuild(Session& session, const BuildArguments& arguments);

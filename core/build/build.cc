@@ -10,13 +10,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "core/base/status.h"
+#include "core/build/cut.h"
 #include "core/build/describe.h"
 #include "core/build/import_model.h"
 #include "core/build/slices.h"
 #include "core/device/cpu/cpu_device.h"
 #include "core/om/om_file.h"
-#include "core/partition/lower/lower.h"
-#include "core/partition/plan.h"
 
 namespace omserve {
 namespace {
@@ -55,35 +54,6 @@ SlicedModel Replicate(Graph graph, ModelInfo info, const Cluster& cluster) {
   return model;
 }
 
-absl::StatusOr<SlicedModel> Cut(Graph graph, ModelInfo info, const BuildOptions& options,
-                                const ProgressFunction& progress, const WaitLimit& limit) {
-  const Cluster& cluster = options.cluster;
-  PlanOptions plan_options;
-  plan_options.devices.resize(static_cast<size_t>(cluster.num_devices()));
-  std::iota(plan_options.devices.begin(), plan_options.devices.end(), 0);
-  plan_options.cut_weights = options.parallel->tensor_parallel_size.has_value();
-  graph.set_name(info.name);
-  Report(progress, "plan", 0);
-  ASSIGN_OR_RETURN_WITH(const Plan plan, MakePlan(graph, cluster, plan_options, limit), "plan");
-  Report(progress, "plan", 1, absl::StrCat("mesh ", plan.mesh.ToString()));
-  Report(progress, "cut", 0);
-  ASSIGN_OR_RETURN_WITH(CutGraph cut, Lower(graph, cluster, plan), "cut");
-  info.build["plan"] = Summarize(graph, plan, cut.slices[0]);
-  SlicedModel model;
-  for (size_t rank = 0; rank < cut.slices.size(); ++rank) {
-    SliceInfo slice = DescribeSlice(cut.slices[rank], {cluster.devices()[plan.mesh.device(static_cast<int>(rank))].id});
-    for (SlicePiece& piece : cut.pieces[rank]) {
-      slice.outputs.push_back({piece.output, std::move(piece.begin), std::move(piece.extent)});
-    }
-    info.slices.push_back(std::move(slice));
-  }
-  for (SliceGroup& group : cut.groups) info.groups.push_back({std::move(group.name), std::move(group.ranks)});
-  model.info = std::move(info);
-  model.graphs = std::move(cut.slices);
-  Report(progress, "cut", 1, model.info.build["plan"]);
-  return model;
-}
-
 }  // namespace
 
 absl::StatusOr<InputShapes> ParseInputShapes(absl::string_view text) {
@@ -118,12 +88,7 @@ absl::StatusOr<InputShapes> ParseInputShapes(absl::string_view text) {
 absl::StatusOr<SlicedModel> BuildModel(const std::string& model_path, const BuildOptions& options,
                                        const ProgressFunction& progress, const WaitLimit& limit) {
   if (options.slices) return BuildSlices(options, progress, limit);
-  const int devices = options.cluster.num_devices();
-  if (options.parallel && options.parallel->tensor_parallel_size &&
-      *options.parallel->tensor_parallel_size != devices) {
-    return absl::InvalidArgumentError(absl::StrCat("tensor_parallel_size ", *options.parallel->tensor_parallel_size,
-                                                   " must equal the number of devices in the cluster file, ", devices));
-  }
+  if (options.parallel) RETURN_IF_ERROR(CheckSizes(*options.parallel, options.cluster));
   Report(progress, "import", 0);
   RETURN_IF_ERROR(limit.Check("the build"));
   ASSIGN_OR_RETURN_WITH(Graph graph, ImportModel(model_path), "import");
@@ -144,7 +109,7 @@ absl::StatusOr<SlicedModel> BuildModel(const std::string& model_path, const Buil
   if (name.empty()) name = std::filesystem::path(model_path).stem().string();
   ModelInfo info = DescribeModel(graph, name, model_path);
   if (!options.parallel) return Replicate(std::move(graph), std::move(info), options.cluster);
-  return Cut(std::move(graph), std::move(info), options, progress, limit);
+  return CutModel(std::move(graph), std::move(info), options.cluster, *options.parallel, progress, limit);
 }
 
 absl::Status BuildOm(const std::string& model_path, const std::string& om_path, const BuildOptions& options,

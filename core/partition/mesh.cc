@@ -1,8 +1,10 @@
 #include "core/partition/mesh.h"
 
+#include <algorithm>
 #include <numeric>
 
 #include "absl/strings/str_join.h"
+#include "core/cluster/cluster.h"
 
 namespace omserve {
 
@@ -12,16 +14,45 @@ AxisMask MaskOf(const AxisList& axes) {
   return mask;
 }
 
-Mesh::Mesh(std::vector<int> devices) : devices_(std::move(devices)) {
-  int rest = size();
-  // Large primes first: the minor axes, which join near neighbours, are then the flexible twos.
+namespace {
+
+// Large primes first: the minor axes, which join near neighbours, are then the flexible twos.
+std::vector<int> PrimeFactors(int rest) {
   std::vector<int> primes;
   for (int p = 2; rest > 1; ++p) {
     for (; rest % p == 0; rest /= p) primes.push_back(p);
   }
-  axis_sizes_.assign(primes.rbegin(), primes.rend());
+  return std::vector<int>(primes.rbegin(), primes.rend());
+}
+
+}  // namespace
+
+Mesh::Mesh(std::vector<int> devices)
+    : Mesh(devices, PrimeFactors(static_cast<int>(devices.size()))) {}
+
+Mesh::Mesh(std::vector<int> devices, std::vector<int> axis_sizes)
+    : devices_(std::move(devices)), axis_sizes_(std::move(axis_sizes)) {
   axis_strides_.assign(axis_sizes_.size(), 1);
   for (int i = num_axes() - 2; i >= 0; --i) axis_strides_[i] = axis_strides_[i + 1] * axis_sizes_[i + 1];
+}
+
+std::vector<std::vector<int>> MeshCandidates(const Cluster& cluster, const std::vector<int>& devices) {
+  constexpr size_t kMostPrimes = 4;
+  const int count = static_cast<int>(devices.size());
+  std::vector<int> primes = PrimeFactors(count);
+  if (primes.size() <= kMostPrimes) return {std::move(primes)};
+  // Devices in a row that share a node: the run every node has at least.
+  int inside = 0, run = 0;
+  for (int i = 0; i < count; ++i) {
+    const bool same = i > 0 && cluster.Link(devices[i - 1], devices[i]).Time(1e6) == cluster.Link(devices[0], devices[1]).Time(1e6);
+    run = same ? run + 1 : 1;
+    inside = std::max(inside, run);
+  }
+  std::vector<std::vector<int>> candidates{{count}};
+  for (int minor = 2; minor < count && minor <= inside; ++minor) {
+    if (count % minor == 0 && inside % minor == 0) candidates.push_back({count / minor, minor});
+  }
+  return candidates;
 }
 
 int64_t Mesh::Parts(const AxisList& axes) const {

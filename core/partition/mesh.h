@@ -1,5 +1,6 @@
-// Mesh: the devices of a plan in a grid of atomic axes. Axis sizes are primes (8 devices: axes 2x2x2), so every
-// factorisation of the device count is a set of axes, and sizes that are no power of two need no special case.
+// Mesh: the devices of a plan in a grid of axes. By default axis sizes are primes (8 devices: axes 2x2x2), so every
+// factorisation of the device count is a set of axes, and sizes that are no power of two need no special case. Large
+// meshes take few, composite axes instead (MeshCandidates), because the number of shardings grows with that of axes.
 #ifndef OMSERVE_CORE_PARTITION_MESH_H_
 #define OMSERVE_CORE_PARTITION_MESH_H_
 
@@ -23,6 +24,8 @@ class Mesh {
  public:
   // One rank per entry of `devices` (positions in the cluster, nearest neighbours first).
   explicit Mesh(std::vector<int> devices);
+  // With given axis sizes, whose product must be the number of devices.
+  Mesh(std::vector<int> devices, std::vector<int> axis_sizes);
 
   int size() const { return static_cast<int>(devices_.size()); }
   int num_axes() const { return static_cast<int>(axis_sizes_.size()); }
@@ -34,6 +37,7 @@ class Mesh {
 
   int device(int rank) const { return devices_[rank]; }
   const std::vector<int>& devices() const { return devices_; }
+  const std::vector<int>& axis_sizes() const { return axis_sizes_; }
 
   // Coordinate of `rank` on `axis`.
   int Coordinate(int rank, int axis) const { return rank / axis_strides_[axis] % axis_sizes_[axis]; }
@@ -52,6 +56,11 @@ class Mesh {
   std::vector<int> axis_sizes_;
   std::vector<int> axis_strides_;
 };
+
+// Axis sizes worth trying for a mesh of `devices`: the prime factors while these are few, else one axis of all devices
+// and pairs of axes of which the minor one stays inside the nodes of the cluster, whose sizes are all factorisations.
+class Cluster;
+std::vector<std::vector<int>> MeshCandidates(const Cluster& cluster, const std::vector<int>& devices);
 
 }  // namespace omserve
 

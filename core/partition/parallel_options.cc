@@ -12,11 +12,8 @@ namespace {
 
 // Parts of the documented file, or of the structure behind it, that this project does not have (yet).
 constexpr const char* kUnsupported[] = {
-    "pipeline_parallel_option",
-    "data_parallel_option",
     "engine_parallel_option",
     "optimizer_offload_option",
-    "global_batch_size",
     "mode",
     "work_dir",
     "graph_id",
@@ -43,13 +40,75 @@ absl::Status CheckTensorSharding(const JsonPlace& place) {
   if (buffer.value() != nullptr) {
     RETURN_IF_ERROR(buffer.IntInRange(0, std::numeric_limits<int32_t>::max()).status());
   }
-  const JsonPlace weights = place.Field("model_weight_sharding");
-  if (weights.value() == nullptr) return absl::OkStatus();
-  ASSIGN_OR_RETURN(bool shard, weights.Bool());
-  if (!shard) return absl::OkStatus();
-  return Unsupported(weights,
-                     "gathering sharded weights on use is not supported; weights are already cut by tensor "
-                     "parallelism, expected false");
+  // Every device holds only its part of a weight wherever the operator allows a cut: that is what tensor parallelism does
+  // here, so there is nothing left to gather on use, or to prefetch.
+  return CheckOptionalBool(place.Field("model_weight_sharding"));
+}
+
+// An optional count; -1 is how the documented structure says "not given".
+absl::StatusOr<std::optional<int>> OptionalCount(const JsonPlace& place) {
+  if (place.value() == nullptr) return std::nullopt;
+  ASSIGN_OR_RETURN(int64_t value, place.IntInRange(-1, std::numeric_limits<int32_t>::max()));
+  if (value == -1) return std::nullopt;
+  if (value == 0) return place.Error("expected a count of at least 1, or -1 for none, found 0");
+  return static_cast<int>(value);
+}
+
+// A count of which only 1 (or "not given") is supported.
+absl::Status OnlyOne(const JsonPlace& place, absl::string_view what) {
+  ASSIGN_OR_RETURN(const std::optional<int> value, OptionalCount(place));
+  if (!value || *value == 1) return absl::OkStatus();
+  return Unsupported(place, absl::StrCat(what, ", found ", *value));
+}
+
+absl::Status ReadPipeline(const JsonPlace& place, ParallelOptions* options) {
+  RETURN_IF_ERROR(place.CheckObject());
+  RETURN_IF_ERROR(place.CheckFields({"pipe_stage_num", "pipeline_strategy", "schedule_opt_virtual_stage_num"}));
+  ASSIGN_OR_RETURN(options->pipeline_stages, OptionalCount(place.Field("pipe_stage_num")));
+  if (place.Field("pipeline_strategy").value() != nullptr) {
+    ASSIGN_OR_RETURN(const std::string strategy, place.Field("pipeline_strategy").String());
+    // Inference only goes forward: the schedules of training are all the same.
+    if (strategy != "" && strategy != "GPipe" && strategy != "1F1B") {
+      return place.Field("pipeline_strategy").Error(
+          absl::StrCat("expected \"GPipe\" or \"1F1B\", found \"", strategy, "\""));
+    }
+  }
+  return OnlyOne(place.Field("schedule_opt_virtual_stage_num"), "only 1 virtual stage per device is supported");
+}
+
+absl::StatusOr<std::vector<PlanHint>> ReadHints(const JsonPlace& place) {
+  std::vector<PlanHint> hints;
+  if (place.value() == nullptr) return hints;
+  ASSIGN_OR_RETURN(const std::vector<JsonPlace> items, place.Array());
+  for (const JsonPlace& item : items) {
+    RETURN_IF_ERROR(item.CheckObject());
+    RETURN_IF_ERROR(item.CheckFields({"node", "output_parts"}));
+    PlanHint hint;
+    hint.where = item.path();
+    ASSIGN_OR_RETURN(hint.node, item.Field("node").String());
+    ASSIGN_OR_RETURN(const std::vector<JsonPlace> parts, item.Field("output_parts").Array());
+    for (const JsonPlace& part : parts) {
+      ASSIGN_OR_RETURN(const int64_t count, part.IntInRange(1, std::numeric_limits<int32_t>::max()));
+      hint.output_parts.push_back(count);
+    }
+    hints.push_back(std::move(hint));
+  }
+  return hints;
+}
+
+absl::Status ReadObjective(const JsonPlace& place, PlanObjective* objective) {
+  if (place.value() == nullptr) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const std::string text, place.String());
+  if (text == "latency") {
+    *objective = PlanObjective::kLatency;
+  } else if (text == "throughput") {
+    *objective = PlanObjective::kThroughput;
+  } else if (text == "decode") {
+    *objective = PlanObjective::kDecode;
+  } else {
+    return place.Error(absl::StrCat("expected \"latency\", \"throughput\" or \"decode\", found \"", text, "\""));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -62,14 +121,24 @@ absl::StatusOr<ParallelOptions> ParallelOptions::FromFile(const std::string& pat
 
 absl::StatusOr<ParallelOptions> ParallelOptions::FromJson(absl::string_view text, absl::string_view source) {
   ASSIGN_OR_RETURN(JsonDocument document, JsonDocument::Parse(text, source));
-  RETURN_IF_ERROR(document.root().CheckFields({"graph_parallel_option"}));
+  RETURN_IF_ERROR(document.root().CheckFields({"graph_parallel_option", "omserve_plan"}));
+  if (document.root().Field("omserve_plan").value() != nullptr) {
+    if (document.root().Field("graph_parallel_option").value() != nullptr) {
+      return document.root().Error("expected either \"graph_parallel_option\" or \"omserve_plan\", found both");
+    }
+    ParallelOptions options;
+    options.plan = std::string(text);
+    return options;
+  }
   const JsonPlace root = document.root().Field("graph_parallel_option");
   RETURN_IF_ERROR(root.CheckObject());
   for (const char* key : kUnsupported) {
     if (root.Field(key).value() != nullptr)
       return Unsupported(root.Field(key), "this option is not supported");
   }
-  RETURN_IF_ERROR(root.CheckFields({"auto", "opt_level", "tensor_parallel_option", "tensor_sharding"}));
+  RETURN_IF_ERROR(root.CheckFields({"auto", "opt_level", "tensor_parallel_option", "tensor_sharding",
+                                    "pipeline_parallel_option", "data_parallel_option", "global_batch_size", "objective",
+                                    "search_seconds", "hints"}));
 
   ParallelOptions options;
   if (root.Field("auto").value() != nullptr) {
@@ -94,10 +163,27 @@ absl::StatusOr<ParallelOptions> ParallelOptions::FromJson(absl::string_view text
       }
     }
     RETURN_IF_ERROR(tensor.CheckFields({"tensor_parallel_size", "inter_batch_flow_num"}));
-    ASSIGN_OR_RETURN(int64_t size,
-                     tensor.Field("tensor_parallel_size").IntInRange(1, std::numeric_limits<int32_t>::max()));
-    options.tensor_parallel_size = static_cast<int>(size);
+    if (tensor.Field("tensor_parallel_size").value() == nullptr) {
+      return tensor.Field("tensor_parallel_size").Int().status();
+    }
+    ASSIGN_OR_RETURN(options.tensor_parallel_size, OptionalCount(tensor.Field("tensor_parallel_size")));
   }
+  const JsonPlace pipeline = root.Field("pipeline_parallel_option");
+  if (pipeline.value() != nullptr) RETURN_IF_ERROR(ReadPipeline(pipeline, &options));
+  const JsonPlace data = root.Field("data_parallel_option");
+  if (data.value() != nullptr) {
+    RETURN_IF_ERROR(data.CheckObject());
+    RETURN_IF_ERROR(data.CheckFields({"data_parallel_size"}));
+    ASSIGN_OR_RETURN(options.data_parallel_size, OptionalCount(data.Field("data_parallel_size")));
+  }
+  RETURN_IF_ERROR(OnlyOne(root.Field("global_batch_size"),
+                          "splitting a batch into micro-batches is not supported; stages work on different requests"));
+  RETURN_IF_ERROR(ReadObjective(root.Field("objective"), &options.objective));
+  if (root.Field("search_seconds").value() != nullptr) {
+    ASSIGN_OR_RETURN(const int64_t seconds, root.Field("search_seconds").IntInRange(1, 86400));
+    options.search_seconds = static_cast<double>(seconds);
+  }
+  ASSIGN_OR_RETURN(options.hints, ReadHints(root.Field("hints")));
   if (root.Field("tensor_sharding").value() != nullptr) {
     RETURN_IF_ERROR(CheckTensorSharding(root.Field("tensor_sharding")));
   }

@@ -32,19 +32,36 @@ TEST(ParallelOptionsTest, AutomaticAndDefaults) {
 }
 
 TEST(ParallelOptionsTest, DocumentedButUnsupported) {
-  for (const char* key : {"pipeline_parallel_option", "data_parallel_option", "engine_parallel_option",
-                          "optimizer_offload_option", "mode", "work_dir", "global_batch_size"}) {
+  for (const char* key : {"engine_parallel_option", "optimizer_offload_option", "mode", "work_dir"}) {
     const absl::Status status = Parse(absl::StrCat("\"", key, "\":{}")).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented) << key;
     EXPECT_THAT(std::string(status.message()), HasSubstr(absl::StrCat("p.json.graph_parallel_option.", key)));
   }
-  const absl::Status weights = Parse(R"("tensor_sharding":{"model_weight_sharding":true})").status();
-  EXPECT_EQ(weights.code(), absl::StatusCode::kUnimplemented);
-  EXPECT_THAT(std::string(weights.message()), HasSubstr("tensor_sharding.model_weight_sharding"));
+  EXPECT_EQ(Parse(R"("global_batch_size":8)").status().code(), absl::StatusCode::kUnimplemented);
+  EXPECT_EQ(Parse(R"("pipeline_parallel_option":{"schedule_opt_virtual_stage_num":2})").status().code(),
+            absl::StatusCode::kUnimplemented);
   EXPECT_EQ(Parse(R"("tensor_parallel_option":{"tensor_parallel_size":2,"inter_batch_flow_num":2})")
                 .status()
                 .code(),
             absl::StatusCode::kUnimplemented);
+}
+
+TEST(ParallelOptionsTest, PipelineDataParallelAndHints) {
+  auto options = Parse(R"("tensor_parallel_option":{"tensor_parallel_size":2},"global_batch_size":-1,
+      "pipeline_parallel_option":{"pipe_stage_num":3,"pipeline_strategy":"GPipe","schedule_opt_virtual_stage_num":-1},
+      "data_parallel_option":{"data_parallel_size":4},"objective":"throughput","search_seconds":3,
+      "tensor_sharding":{"model_weight_sharding":true},
+      "hints":[{"node":"layer.*.fc1","output_parts":[1,2]}])");
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->tensor_parallel_size, 2);
+  EXPECT_EQ(options->pipeline_stages, 3);
+  EXPECT_EQ(options->data_parallel_size, 4);
+  EXPECT_EQ(options->objective, PlanObjective::kThroughput);
+  EXPECT_EQ(options->search_seconds, 3);
+  ASSERT_EQ(options->hints.size(), 1u);
+  EXPECT_EQ(options->hints[0].node, "layer.*.fc1");
+  EXPECT_EQ(options->hints[0].output_parts, (std::vector<int64_t>{1, 2}));
+  EXPECT_FALSE(Parse(R"("tensor_parallel_option":{"tensor_parallel_size":-1})")->tensor_parallel_size.has_value());
 }
 
 TEST(ParallelOptionsTest, ErrorsAreLocated) {
@@ -57,7 +74,12 @@ TEST(ParallelOptionsTest, ErrorsAreLocated) {
            Case{R"("opt_level":"O3")", "opt_level: expected \"O1\" or \"O2\", found \"O3\""},
            Case{R"("opt_level":2)", "opt_level: expected a string"},
            Case{R"("tensor_parallel_option":{"tensor_parallel_size":0})",
-                "tensor_parallel_option.tensor_parallel_size: expected an integer from 1"},
+                "tensor_parallel_option.tensor_parallel_size: expected a count of at least 1"},
+           Case{R"("pipeline_parallel_option":{"stages":2})", "unknown key 'stages'; known are pipe_stage_num"},
+           Case{R"("pipeline_parallel_option":{"pipeline_strategy":"x"})", "expected \"GPipe\" or \"1F1B\""},
+           Case{R"("data_parallel_option":2)", "data_parallel_option: expected an object"},
+           Case{R"("objective":"speed")", "objective: expected \"latency\""},
+           Case{R"("hints":[{"node":"a","output_parts":[0]}])", "hints[0].output_parts[0]: expected an integer from 1"},
            Case{R"("tensor_parallel_option":{"tensor_parallel_size":"2"})",
                 "expected an integer, found \"2\""},
            Case{R"("tensor_parallel_option":{})", "tensor_parallel_size: missing; expected an integer"},

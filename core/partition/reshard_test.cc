@@ -104,7 +104,7 @@ TEST(ReshardTest, EverySequenceMapsShardsToShards) {
       Sharding at = from;
       for (const ReshardPath& part : {path, resharder.Path(to, end, desc)}) {
         for (const ReshardStep& step : part.steps) {
-          auto next = EmitReshardStep(slice, mesh, rank, value, at, step, "x", &cut.groups);
+          auto next = EmitReshardStep(slice, mesh, 0, rank, value, at, step, "x", &cut.groups);
           ASSERT_TRUE(next.ok()) << next.status();
           value = *next;
           at = step.after;
@@ -113,6 +113,7 @@ TEST(ReshardTest, EverySequenceMapsShardsToShards) {
       slice.AddOutput("y", value);
       cut.pieces.push_back({{0, LocalBegin(mesh, end, shape, rank), LocalShape(mesh, end, shape)}});
       cut.slices.push_back(std::move(slice));
+      cut.inputs.emplace_back();
     }
     Graph graph("whole");
     graph.AddOutput("y", graph.AddConst("x", whole)->out());

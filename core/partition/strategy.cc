@@ -125,6 +125,16 @@ bool ApplyAssignment(const Graph& graph, const Node& node, const ShardingRule& r
   return true;
 }
 
+double StrategySeconds(const Graph& graph, const Node& node, const Cluster& cluster, Resharder& resharder,
+                       const Strategy& strategy) {
+  const Mesh& mesh = resharder.mesh();
+  double seconds = OperatorSeconds(graph, node, mesh, cluster.devices()[mesh.device(0)], strategy);
+  for (int i = 0; i < node.num_outputs(); ++i) {
+    seconds += resharder.Seconds(strategy.raw_outputs[i], strategy.outputs[i], node.output(i));
+  }
+  return WholeNanoseconds(seconds);
+}
+
 int64_t WeightParts(const Graph& graph, const Node& node, const Mesh& mesh, const Strategy& strategy) {
   int64_t parts = 1;
   for (int i = 0; i < node.num_inputs(); ++i) {

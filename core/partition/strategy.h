@@ -42,6 +42,11 @@ absl::StatusOr<std::vector<Strategy>> EnumerateStrategies(const Graph& graph, co
 bool ApplyAssignment(const Graph& graph, const Node& node, const ShardingRule& rule, const Mesh& mesh,
                      Strategy* strategy);
 
+// Seconds of an operator under a strategy with everything but `seconds` filled in: on its local shapes, with resolving its
+// outputs.
+double StrategySeconds(const Graph& graph, const Node& node, const Cluster& cluster, Resharder& resharder,
+                       const Strategy& strategy);
+
 // Into how many parts the constant operands of rank >= 2 are cut; 1 when there are none.
 int64_t WeightParts(const Graph& graph, const Node& node, const Mesh& mesh, const Strategy& strategy);
 

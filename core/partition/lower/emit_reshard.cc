@@ -55,8 +55,10 @@ class StepEmitter {
 };
 
 // The name of the group of `rank` over `axes`; registers the group once.
-std::string GroupName(const Mesh& mesh, int rank, const AxisList& axes, std::vector<SliceGroup>* groups) {
-  const std::vector<int> ranks = mesh.GroupOf(rank, axes);
+std::string GroupName(const Mesh& mesh, int first_rank, int rank, const AxisList& axes,
+                      std::vector<SliceGroup>* groups) {
+  std::vector<int> ranks = mesh.GroupOf(rank, axes);
+  for (int& member : ranks) member += first_rank;
   std::string axes_text;
   for (int8_t axis : axes) absl::StrAppend(&axes_text, axes_text.empty() ? "" : ".", static_cast<int>(axis));
   std::string name = absl::StrCat("mesh_axes_", axes_text, "_from_rank_", ranks[0]);
@@ -139,14 +141,14 @@ absl::StatusOr<ValueId> EmitAllToAll(StepEmitter& emit, ValueId value, const Sha
 
 }  // namespace
 
-absl::StatusOr<ValueId> EmitReshardStep(Graph& slice, const Mesh& mesh, int rank, ValueId value,
+absl::StatusOr<ValueId> EmitReshardStep(Graph& slice, const Mesh& mesh, int first_rank, int rank, ValueId value,
                                         const Sharding& before, const ReshardStep& step, const std::string& name,
                                         std::vector<SliceGroup>* groups) {
   StepEmitter emit(slice, name);
   const Shape shape = slice.desc(value).shape;
   if (step.kind == ReshardStep::Kind::kSlice) return EmitSlice(emit, mesh, rank, value, shape, step);
   const int64_t p = mesh.Parts(step.axes);
-  AttrMap attrs{{"group", GroupName(mesh, rank, step.axes, groups)}};
+  AttrMap attrs{{"group", GroupName(mesh, first_rank, rank, step.axes, groups)}};
   const AttrMap::value_type sum{"reduction", std::string("sum")}, size{"rank_size", p},
       unfused{"fusion", int64_t{0}};
   switch (step.kind) {

@@ -27,19 +27,22 @@ struct SlicePiece {
 };
 
 struct CutGraph {
-  // By rank. Every slice has all inputs of the whole graph, and its k-th output holds pieces[rank][k].
+  // By rank (stage by stage). The k-th input of a slice is the whole graph's input inputs[rank][k], its k-th output holds
+  // pieces[rank][k]. With one stage every slice has all inputs; else those that its stage reads.
   std::vector<Graph> slices;
+  std::vector<std::vector<int>> inputs;
   std::vector<std::vector<SlicePiece>> pieces;
   std::vector<SliceGroup> groups;
 };
 
-// Every rank's slice has the same nodes in the same order, so each group meets its collectives in one global order and
-// cannot deadlock. INTERNAL when an emission does not give the local shapes its rule promises.
+// The slices of a stage have the same nodes in the same order, so each group meets its collectives in one global order
+// and cannot deadlock. What crosses stages is sent where it is made and received before anything else of the receiving
+// stage, always in the order in which it is made: one global order again, also with several runs in flight. INTERNAL when an emission does not give the local shapes its rule promises.
 absl::StatusOr<CutGraph> Lower(const Graph& graph, const Cluster& cluster, const Plan& plan);
 
-// Adds to `slice` the operators of one reshard step on rank `rank`; `value` has the local shape of `before`.
-// `groups` gets the group if it is new.
-absl::StatusOr<ValueId> EmitReshardStep(Graph& slice, const Mesh& mesh, int rank, ValueId value,
+// Adds to `slice` the operators of one reshard step on rank `rank` of the mesh; `value` has the local shape of `before`.
+// `groups` gets the group, of ranks counted from `first_rank`, if it is new.
+absl::StatusOr<ValueId> EmitReshardStep(Graph& slice, const Mesh& mesh, int first_rank, int rank, ValueId value,
                                         const Sharding& before, const ReshardStep& step, const std::string& name,
                                         std::vector<SliceGroup>* groups);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <numeric>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -12,6 +13,7 @@ namespace omserve {
 namespace {
 
 bool IsCollective(const Node& node) { return node.type().rfind("Hcom", 0) == 0; }
+bool IsMessage(const Node& node) { return node.is("HcomSend") || node.is("HcomReceive"); }
 
 // One rank: its slice, how far it is, and what it has computed.
 struct Rank {
@@ -19,7 +21,7 @@ struct Rank {
   std::vector<int32_t> order;
   size_t next = 0;
   std::map<ValueId, Tensor> values;
-  std::map<std::string, int> calls;  // collectives joined so far, by group
+  std::vector<int> inputs;  // per input of the graph: position among the inputs given
 
   bool done() const { return next == order.size(); }
   const Node& node() const { return *graph->node(order[next]); }
@@ -29,7 +31,7 @@ absl::Status StepLocally(Rank& rank, const std::vector<Tensor>& inputs, Evaluato
   const Node& node = rank.node();
   if (node.is_data()) {
     const auto& ids = rank.graph->inputs();
-    rank.values[node.out()] = inputs[std::find(ids.begin(), ids.end(), node.id()) - ids.begin()];
+    rank.values[node.out()] = inputs[rank.inputs[std::find(ids.begin(), ids.end(), node.id()) - ids.begin()]];
   } else if (node.is_const()) {
     rank.values[node.out()] = node.constant()->Materialize();
   } else {
@@ -89,6 +91,21 @@ Buffer Join(const std::vector<Buffer>& parts) {
     writable += part.size();
   }
   return joined;
+}
+
+// Hands a message over: sender and receiver both stand at it, as when neither has room for it.
+absl::Status StepMessage(Rank& sender, Rank& receiver) {
+  const Node& send = sender.node();
+  const Node& receive = receiver.node();
+  const Tensor& tensor = sender.values.at(send.input(0));
+  if (send.AttrOr<int64_t>("sr_tag", -1) != receive.AttrOr<int64_t>("sr_tag", -2) || tensor.desc() != receive.output()) {
+    return absl::InternalError(absl::StrCat("'", send.name(), "' sends ", ToString(tensor.desc()), ", '", receive.name(),
+                                            "' expects ", ToString(receive.output()), " or another tag"));
+  }
+  receiver.values[receive.out()] = tensor;
+  ++sender.next;
+  ++receiver.next;
+  return absl::OkStatus();
 }
 
 // Performs one collective for all members of a group; all stand at it.
@@ -163,6 +180,8 @@ absl::Status Place(const Tensor& piece, const SlicePiece& where, const TensorDes
 absl::StatusOr<std::vector<Tensor>> RunWhole(const Graph& graph, const std::vector<Tensor>& inputs,
                                              Evaluator& evaluator) {
   Rank rank{&graph, {}, 0, {}, {}};
+  rank.inputs.resize(inputs.size());
+  std::iota(rank.inputs.begin(), rank.inputs.end(), 0);
   ASSIGN_OR_RETURN(rank.order, graph.TopologicalOrder());
   while (!rank.done()) RETURN_IF_ERROR(StepLocally(rank, inputs, evaluator));
   std::vector<Tensor> outputs;
@@ -174,7 +193,7 @@ absl::StatusOr<std::vector<Tensor>> RunSlices(const Graph& whole, const CutGraph
                                               const std::vector<Tensor>& inputs, Evaluator& evaluator) {
   std::vector<Rank> ranks;
   for (const Graph& slice : cut.slices) {
-    Rank rank{&slice, {}, 0, {}, {}};
+    Rank rank{&slice, {}, 0, {}, cut.inputs[ranks.size()]};
     ASSIGN_OR_RETURN(rank.order, slice.TopologicalOrder());
     ranks.push_back(std::move(rank));
   }
@@ -194,6 +213,12 @@ absl::StatusOr<std::vector<Tensor>> RunSlices(const Graph& whole, const CutGraph
         return !rank.done() && IsCollective(rank.node()) && rank.node().AttrOr<std::string>("group", "") == group.name;
       });
       if (!all_here) continue;
+      const Rank& first = ranks[group.ranks[0]];
+      if (group.ranks.size() == 2 && IsMessage(first.node())) {
+        RETURN_IF_ERROR(StepMessage(ranks[group.ranks[0]], ranks[group.ranks[1]]));
+        progress = true;
+        continue;
+      }
       RETURN_IF_ERROR(StepTogether(ranks, group.ranks));
       progress = true;
     }
@@ -210,8 +235,11 @@ absl::StatusOr<std::vector<Tensor>> RunSlices(const Graph& whole, const CutGraph
     Tensor tensor = Tensor::Allocate(desc, &writable);
     std::vector<bool> written(static_cast<size_t>(tensor.num_elements()), false);
     for (size_t r = 0; r < ranks.size(); ++r) {
-      const Tensor& piece = ranks[r].values.at(cut.slices[r].outputs()[o].value);
-      RETURN_IF_ERROR(Place(piece, cut.pieces[r][o], desc, writable, &written));
+      for (size_t k = 0; k < cut.pieces[r].size(); ++k) {
+        if (cut.pieces[r][k].output != static_cast<int>(o)) continue;
+        const Tensor& piece = ranks[r].values.at(cut.slices[r].outputs()[k].value);
+        RETURN_IF_ERROR(Place(piece, cut.pieces[r][k], desc, writable, &written));
+      }
     }
     if (std::find(written.begin(), written.end(), false) != written.end()) {
       return absl::InternalError(absl::StrCat("no rank holds all of output ", o));

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/base/status.h"
 #include "core/ops/op.h"
+#include "core/partition/transfer.h"
 
 namespace omserve {
 namespace {
@@ -266,16 +267,39 @@ std::vector<Tensor> RandomInputs(const Graph& graph, std::mt19937& rng) {
   return inputs;
 }
 
-absl::StatusOr<Plan> RandomPlan(const Graph& graph, const Cluster& cluster, int num_devices, std::mt19937& rng) {
+absl::StatusOr<Plan> RandomPlan(const Graph& graph, const Cluster& cluster, const std::vector<int>& stage_sizes,
+                                std::mt19937& rng) {
   Plan plan;
-  std::vector<int> devices;
-  for (int i = 0; i < num_devices; ++i) devices.push_back(i);
-  plan.mesh = Mesh(devices);
-  Resharder resharder(plan.mesh, cluster);
+  plan.stages.clear();
+  std::vector<std::unique_ptr<Resharder>> resharders;
+  int next_device = 0;
+  for (int size : stage_sizes) {
+    std::vector<int> devices(static_cast<size_t>(size));
+    std::iota(devices.begin(), devices.end(), next_device);
+    next_device += size;
+    plan.stages.emplace_back(devices);
+  }
+  for (const Mesh& mesh : plan.stages) resharders.push_back(std::make_unique<Resharder>(mesh, cluster));
+  std::map<std::pair<int, int>, std::unique_ptr<TransferPlanner>> transfers;
+  auto transfer = [&](int from, int to) -> TransferPlanner& {
+    auto& slot = transfers[{from, to}];
+    if (!slot) {
+      slot = std::make_unique<TransferPlanner>(*resharders[from], *resharders[to], plan.stages[from], plan.stages[to], cluster);
+    }
+    return *slot;
+  };
   ASSIGN_OR_RETURN(const std::vector<int32_t> order, graph.TopologicalOrder());
   for (int32_t id : order) {
     const Node& node = *graph.node(id);
     if (node.is_data() || node.is_const()) continue;
+    int stage = 0;
+    for (ValueId input : node.inputs()) {
+      if (input.valid()) stage = std::max(stage, plan.stage(input.node));
+    }
+    // Stages need not be runs of the order: any that no value flows back from.
+    while (stage + 1 < plan.num_stages() && std::uniform_int_distribution<int>(0, 2)(rng) == 0) ++stage;
+    if (stage > 0) plan.stage_of[id] = stage;
+    Resharder& resharder = *resharders[stage];
     ASSIGN_OR_RETURN(std::vector<Strategy> strategies,
                      EnumerateStrategies(graph, node, cluster, resharder,
                                          {.max_assignments = 1000, .keep_dominated = true}));
@@ -285,8 +309,11 @@ absl::StatusOr<Plan> RandomPlan(const Graph& graph, const Cluster& cluster, int 
       for (int i = 0; i < node.num_inputs(); ++i) {
         const ValueId input = node.input(i);
         if (!input.valid() || graph.node(input.node)->is_const()) continue;
-        reachable &= std::isfinite(resharder.Seconds(ProducedSharding(graph, plan, input), strategy.inputs[i],
-                                                     graph.desc(input)));
+        const Sharding produced = ProducedSharding(graph, plan, input);
+        const int from = plan.strategies.contains(input.node) ? plan.stage(input.node) : stage;
+        reachable &= std::isfinite(
+            from == stage ? resharder.Seconds(produced, strategy.inputs[i], graph.desc(input))
+                          : transfer(from, stage).Best(produced, strategy.inputs[i], graph.desc(input)).seconds);
       }
       if (!reachable) continue;
       plan.strategies.emplace(id, std::move(strategy));
@@ -302,6 +329,10 @@ absl::StatusOr<Plan> RandomPlan(const Graph& graph, const Cluster& cluster, int 
     plan.outputs.push_back(std::move(sharding));
   }
   return plan;
+}
+
+absl::StatusOr<Plan> RandomPlan(const Graph& graph, const Cluster& cluster, int num_devices, std::mt19937& rng) {
+  return RandomPlan(graph, cluster, std::vector<int>{num_devices}, rng);
 }
 
 }  // namespace omserve

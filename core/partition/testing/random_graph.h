@@ -23,6 +23,10 @@ std::vector<Tensor> RandomInputs(const Graph& graph, std::mt19937& rng);
 // A strategy for every operator, drawn from all that are legal and reachable from its producers'.
 absl::StatusOr<Plan> RandomPlan(const Graph& graph, const Cluster& cluster, int num_devices, std::mt19937& rng);
 
+// In pipeline stages of the given sizes; operators are drawn into stages at random as long as values flow forward.
+absl::StatusOr<Plan> RandomPlan(const Graph& graph, const Cluster& cluster, const std::vector<int>& stage_sizes,
+                                std::mt19937& rng);
+
 }  // namespace omserve
 
 #endif  // OMSERVE_CORE_PARTITION_TESTING_RANDOM_GRAPH_H_

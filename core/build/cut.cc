@@ -1,0 +1,46 @@
+#include "core/build/cut.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/base/status.h"
+#include "core/build/describe.h"
+#include "core/partition/lower/lower.h"
+#include "core/partition/plan_file.h"
+
+namespace omserve {
+
+absl::StatusOr<SlicedModel> CutModel(Graph graph, ModelInfo info, const Cluster& cluster, const ParallelOptions& options,
+                                     const std::function<void(const BuildProgress&)>& progress, const WaitLimit& limit) {
+  auto report = [&](const char* phase, double fraction, std::string message) {
+    if (progress) progress({phase, fraction, std::move(message)});
+  };
+  graph.set_name(info.name);
+  report("plan", 0, "");
+  ASSIGN_OR_RETURN_WITH(const Plan plan, PlanModel(graph, cluster, options, limit), "plan");
+  report("plan", 1, absl::StrCat(plan.num_replicas(), " x ", plan.num_stages(), " x mesh ", plan.stages[0].ToString()));
+  report("cut", 0, "");
+  ASSIGN_OR_RETURN_WITH(CutGraph cut, Lower(graph, cluster, plan), "cut");
+  info.build["plan"] = Summarize(graph, plan, cut.slices[0]);
+  info.build["plan_file"] = PlanToText(graph, cluster, plan);
+  SlicedModel model;
+  for (size_t rank = 0; rank < cut.slices.size(); ++rank) {
+    std::vector<LogicalDeviceId> devices;
+    for (int replica = 0; replica < plan.num_replicas(); ++replica) {
+      devices.push_back(cluster.devices()[static_cast<size_t>(plan.device(replica, static_cast<int>(rank)))].id);
+    }
+    SliceInfo slice = DescribeSlice(cut.slices[rank], std::move(devices));
+    slice.inputs = cut.inputs[rank];
+    for (SlicePiece& piece : cut.pieces[rank]) {
+      slice.outputs.push_back({piece.output, std::move(piece.begin), std::move(piece.extent)});
+    }
+    info.slices.push_back(std::move(slice));
+  }
+  for (SliceGroup& group : cut.groups) info.groups.push_back({std::move(group.name), std::move(group.ranks)});
+  model.info = std::move(info);
+  model.graphs = std::move(cut.slices);
+  report("cut", 1, model.info.build["plan"]);
+  return model;
+}
+
+}  // namespace omserve

@@ -1,0 +1,405 @@
+#include "core/partition/plan_search.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "core/base/status.h"
+#include "core/partition/stages.h"
+
+namespace omserve {
+namespace {
+
+// A stage may begin at this many places at most: those where the fewest bytes cross.
+constexpr size_t kMostCuts = 256;
+
+std::vector<Mesh> StageMeshes(const std::vector<int>& devices, int stages, const std::vector<int>& axes) {
+  std::vector<Mesh> meshes;
+  const size_t each = devices.size() / static_cast<size_t>(stages);
+  for (int s = 0; s < stages; ++s) {
+    const auto begin = devices.begin() + static_cast<std::ptrdiff_t>(each * static_cast<size_t>(s));
+    meshes.emplace_back(std::vector<int>(begin, begin + static_cast<std::ptrdiff_t>(each)), axes);
+  }
+  return meshes;
+}
+
+// The smallest memory among the devices of a mesh; 0 when not stated.
+int64_t MemoryOf(const Cluster& cluster, const Mesh& mesh) {
+  int64_t least = 0;
+  for (int position : mesh.devices()) {
+    const int64_t bytes = cluster.devices()[static_cast<size_t>(position)].memory_bytes;
+    if (bytes > 0 && (least == 0 || bytes < least)) least = bytes;
+  }
+  return least;
+}
+
+}  // namespace
+
+std::string PatternOf(const Cluster& cluster, const std::vector<int>& devices) {
+  std::string text;
+  std::map<std::pair<int, int>, int> nodes;
+  for (int position : devices) {
+    const ClusterDevice& device = cluster.devices()[static_cast<size_t>(position)];
+    const int node = nodes.try_emplace({device.id.cluster, device.id.node}, static_cast<int>(nodes.size())).first->second;
+    absl::StrAppend(&text, node, ".", device.id.item, ".", device.id.chip, ".", device.type, " ");
+  }
+  return text;
+}
+
+std::vector<int64_t> DeviceBytes(const Graph& graph, const Plan& plan) {
+  std::vector<int64_t> weights(plan.stages.size(), 0), most(plan.stages.size(), 0);
+  // A constant may be wanted in several cuts; each is held.
+  std::set<std::tuple<int, int32_t, std::string>> held;
+  const std::vector<int32_t> order = graph.TopologicalOrder().value_or(std::vector<int32_t>{});
+  std::map<int32_t, size_t> last_use;
+  std::vector<int32_t> nodes;
+  for (int32_t id : order) {
+    if (!plan.strategies.contains(id)) continue;
+    for (ValueId input : graph.node(id)->inputs()) {
+      if (input.valid()) last_use[input.node] = nodes.size();
+    }
+    nodes.push_back(id);
+  }
+  for (const GraphOutput& output : graph.outputs()) last_use[output.value.node] = nodes.size();
+  auto local_outputs = [&](int32_t id) {
+    int64_t bytes = 0;
+    const Node& node = *graph.node(id);
+    const Strategy& strategy = plan.strategies.at(id);
+    for (int i = 0; i < node.num_outputs(); ++i) {
+      const TensorDesc& desc = node.output(i);
+      bytes += static_cast<int64_t>(
+          ByteSize({desc.type, LocalShape(plan.mesh_of(id), strategy.outputs[static_cast<size_t>(i)], desc.shape)}));
+    }
+    return bytes;
+  };
+  std::vector<int64_t> alive(plan.stages.size(), 0);
+  std::vector<std::vector<int32_t>> ends(nodes.size() + 1);
+  for (size_t k = 0; k < nodes.size(); ++k) {
+    const int32_t id = nodes[k];
+    const Node& node = *graph.node(id);
+    const int stage = plan.stage(id);
+    const Strategy& strategy = plan.strategies.at(id);
+    for (int i = 0; i < node.num_inputs(); ++i) {
+      const ValueId input = node.input(i);
+      const TensorSlice* constant = input.valid() ? graph.ConstantOf(input) : nullptr;
+      const Sharding& wanted = strategy.inputs[static_cast<size_t>(i)];
+      if (constant == nullptr || !held.emplace(stage, input.node, ToString(wanted)).second) continue;
+      weights[static_cast<size_t>(stage)] += static_cast<int64_t>(
+          ByteSize({constant->desc().type, LocalShape(plan.mesh_of(id), wanted, constant->shape())}));
+    }
+    alive[static_cast<size_t>(stage)] += local_outputs(id);
+    most[static_cast<size_t>(stage)] = std::max(most[static_cast<size_t>(stage)], alive[static_cast<size_t>(stage)]);
+    auto last = last_use.find(id);
+    ends[last == last_use.end() ? k : last->second].push_back(id);
+    for (int32_t dead : ends[k]) alive[static_cast<size_t>(plan.stage(dead))] -= local_outputs(dead);
+  }
+  for (size_t s = 0; s < weights.size(); ++s) weights[s] += most[s];
+  return weights;
+}
+
+absl::StatusOr<std::unique_ptr<PlanSearch>> PlanSearch::Create(const Graph& graph, const Cluster& cluster,
+                                                               const PlanOptions& options) {
+  ASSIGN_OR_RETURN(PlanGraph plan_graph, PlanGraph::Create(graph));
+  for (const PlanHint& hint : options.hints) {
+    const auto& nodes = plan_graph.nodes();
+    if (std::none_of(nodes.begin(), nodes.end(),
+                     [&](int32_t id) { return MatchesPattern(hint.node, graph.node(id)->name()); })) {
+      return absl::InvalidArgumentError(absl::StrCat(hint.where, ": no operator's name is or matches '", hint.node, "'"));
+    }
+  }
+  return std::unique_ptr<PlanSearch>(new PlanSearch(std::move(plan_graph), cluster, options));
+}
+
+PlanSpace& PlanSearch::SpaceOf(const Mesh& mesh) {
+  std::unique_ptr<PlanSpace>& slot = spaces_[absl::StrCat(mesh.ToString(), " ", PatternOf(cluster_, mesh.devices()))];
+  if (!slot) slot = std::make_unique<PlanSpace>(graph_, cluster_, mesh, options_);
+  return *slot;
+}
+
+TransferPlanner& PlanSearch::TransferOf(const Mesh& from, const Mesh& to) {
+  std::vector<int> both = from.devices();
+  both.insert(both.end(), to.devices().begin(), to.devices().end());
+  std::unique_ptr<TransferPlanner>& slot =
+      transfers_[absl::StrCat(from.ToString(), " ", to.ToString(), " ", PatternOf(cluster_, both))];
+  if (!slot) {
+    slot = std::make_unique<TransferPlanner>(SpaceOf(from).resharder(), SpaceOf(to).resharder(), from, to, cluster_);
+  }
+  return *slot;
+}
+
+absl::StatusOr<Plan> PlanSearch::SolveOnce(const std::vector<Mesh>& stages, const std::vector<int>& stage_of,
+                                           const std::vector<double>& reserve, const WaitLimit& limit) {
+  const Graph& graph = graph_.graph();
+  std::vector<PlanSpace*> spaces;
+  for (const Mesh& mesh : stages) spaces.push_back(&SpaceOf(mesh));
+  std::map<std::pair<int, int>, TransferPlanner*> transfers;
+  CostNetwork network;
+  std::vector<const Domain*> domains;
+  const size_t count = graph_.nodes().size();
+  for (size_t v = 0; v < count; ++v) {
+    if (v % 64 == 0) RETURN_IF_ERROR(limit.Check("the planner"));
+    ASSIGN_OR_RETURN(const Domain* domain, spaces[static_cast<size_t>(stage_of[v])]->DomainOf(static_cast<int>(v)));
+    domains.push_back(domain);
+    network.unary.push_back(domain->seconds);
+  }
+  if (options_.cut_weights && stages[0].size() > 1) {
+    const bool any = std::any_of(spaces.begin(), spaces.end(), [](PlanSpace* s) { return s->any_weight(); });
+    if (any && std::none_of(spaces.begin(), spaces.end(), [](PlanSpace* s) { return s->any_weight_cut(); })) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("tensor_parallel_size ", stages[0].size(), " divides no dimension of any weight of the model"));
+    }
+  }
+  for (size_t reader = 0; reader < count; ++reader) {
+    const Node& node = *graph.node(graph_.nodes()[reader]);
+    for (int i = 0; i < node.num_inputs(); ++i) {
+      const ValueId input = node.input(i);
+      const int producer = input.valid() ? graph_.index(input.node) : -1;
+      if (producer < 0) continue;
+      const TensorDesc& desc = graph.desc(input);
+      const int from_stage = stage_of[static_cast<size_t>(producer)], to_stage = stage_of[reader];
+      const Domain& from = *domains[static_cast<size_t>(producer)];
+      const Domain& to = *domains[reader];
+      CostNetwork::Edge edge{producer, static_cast<int>(reader), {}};
+      if (from_stage == to_stage) {
+        edge.cost = spaces[static_cast<size_t>(to_stage)]->Table(from, input.output, to, i, desc);
+      } else {
+        TransferPlanner*& transfer = transfers[{from_stage, to_stage}];
+        if (transfer == nullptr) transfer = &TransferOf(stages[static_cast<size_t>(from_stage)], stages[static_cast<size_t>(to_stage)]);
+        std::vector<double>& table =
+            transfer_tables_[{from.id, input.output, to.id, i, absl::StrCat(reinterpret_cast<uintptr_t>(transfer))}];
+        if (table.empty()) {
+          for (const Strategy& a : from.strategies) {
+            for (const Strategy& b : to.strategies) {
+              table.push_back(transfer->Best(a.outputs[static_cast<size_t>(input.output)], b.inputs[static_cast<size_t>(i)], desc).seconds);
+            }
+          }
+        }
+        edge.cost = table;
+      }
+      network.edges.push_back(std::move(edge));
+    }
+  }
+  for (const GraphOutput& output : graph.outputs()) {
+    const int producer = graph_.index(output.value.node);
+    if (producer < 0) continue;
+    Resharder& resharder = spaces[static_cast<size_t>(stage_of[static_cast<size_t>(producer)])]->resharder();
+    const Domain& domain = *domains[static_cast<size_t>(producer)];
+    for (size_t k = 0; k < domain.strategies.size(); ++k) {
+      double seconds = 0;
+      ResolveOutput(domain.strategies[k].outputs[static_cast<size_t>(output.value.output)], graph.desc(output.value),
+                    resharder, &seconds);
+      network.unary[static_cast<size_t>(producer)][k] += seconds;
+    }
+  }
+  // One memory row per stage that can be overdrawn.
+  for (size_t s = 0; s < stages.size(); ++s) {
+    const int64_t memory = MemoryOf(cluster_, stages[s]);
+    if (memory == 0) continue;
+    double most = 0;
+    for (size_t v = 0; v < count; ++v) {
+      if (static_cast<size_t>(stage_of[v]) != s) continue;
+      most += *std::max_element(domains[v]->weight_bytes.begin(), domains[v]->weight_bytes.end());
+    }
+    const double row_limit = static_cast<double>(memory) - reserve[s];
+    if (most <= row_limit) continue;
+    const int row = static_cast<int>(network.row_limit.size());
+    network.row_limit.push_back(std::max(row_limit, 0.0));
+    for (size_t v = 0; v < count; ++v) {
+      const std::vector<double>& bytes = domains[v]->weight_bytes;
+      if (static_cast<size_t>(stage_of[v]) != s || *std::max_element(bytes.begin(), bytes.end()) == 0) continue;
+      network.usages.push_back({static_cast<int>(v), row, row + 1, bytes});
+    }
+  }
+
+  ASSIGN_OR_RETURN_WITH(const Solution solution, omserve::Solve(network, options_.solve, limit), "no plan");
+  Plan plan;
+  plan.stages = stages;
+  for (size_t v = 0; v < count; ++v) {
+    const int32_t id = graph_.nodes()[v];
+    plan.strategies.emplace_hint(plan.strategies.end(), id,
+                                 domains[v]->strategies[static_cast<size_t>(solution.choice[v])]);
+    if (stage_of[v] != 0) plan.stage_of[id] = stage_of[v];
+  }
+  plan.stage_seconds.assign(stages.size(), 0);
+  for (size_t v = 0; v < count; ++v) {
+    plan.stage_seconds[static_cast<size_t>(stage_of[v])] += network.unary[v][static_cast<size_t>(solution.choice[v])];
+  }
+  for (const CostNetwork::Edge& edge : network.edges) {
+    const size_t a = static_cast<size_t>(edge.a), b = static_cast<size_t>(edge.b);
+    plan.stage_seconds[static_cast<size_t>(stage_of[b])] +=
+        edge.cost[static_cast<size_t>(solution.choice[a]) * network.unary[b].size() + static_cast<size_t>(solution.choice[b])];
+  }
+  for (const GraphOutput& output : graph.outputs()) {
+    double seconds = 0;
+    plan.outputs.push_back(ResolveOutput(ProducedSharding(graph, plan, output.value), graph.desc(output.value),
+                                         spaces[static_cast<size_t>(plan.stage(output.value.node))]->resharder(), &seconds));
+  }
+  plan.seconds = solution.cost;
+  plan.lower_bound = solution.lower_bound;
+  plan.exact = solution.exact;
+  plan.engine = solution.engine;
+  plan.device_bytes = DeviceBytes(graph, plan);
+  return plan;
+}
+
+absl::StatusOr<Plan> PlanSearch::Solve(std::vector<Mesh> stages, const std::vector<int>& stage_of,
+                                       const WaitLimit& limit) {
+  // Values alive at once are counted after the fact: what they take is reserved in the next round.
+  constexpr int kRounds = 3;
+  std::vector<double> reserve(stages.size(), 0);
+  for (int round = 0;; ++round) {
+    ASSIGN_OR_RETURN(Plan plan, SolveOnce(stages, stage_of, reserve, limit));
+    size_t worst = stages.size();
+    int64_t missing = 0;
+    for (size_t s = 0; s < stages.size(); ++s) {
+      const int64_t memory = MemoryOf(cluster_, stages[s]);
+      if (memory == 0 || plan.device_bytes[s] <= memory) continue;
+      reserve[s] += static_cast<double>(plan.device_bytes[s] - memory);
+      if (plan.device_bytes[s] - memory > missing) {
+        missing = plan.device_bytes[s] - memory;
+        worst = s;
+      }
+    }
+    if (worst == stages.size()) return plan;
+    if (round + 1 < kRounds) continue;
+    const ClusterDevice& device = cluster_.devices()[static_cast<size_t>(stages[worst].device(0))];
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "no plan was found that fits: the nearest needs ", plan.device_bytes[worst], " bytes for weights and values on device ",
+        device.id.ToString(), ", which has ", MemoryOf(cluster_, stages[worst]), "; ", missing,
+        " bytes are missing; use more devices, a larger tensor_parallel_size or more pipeline stages"));
+  }
+}
+
+std::vector<double> PlanSearch::NodeSeconds(const Plan& plan) {
+  const Graph& graph = graph_.graph();
+  Resharder& resharder = SpaceOf(plan.stages[0]).resharder();
+  std::vector<double> seconds;
+  for (int32_t id : graph_.nodes()) {
+    const Node& node = *graph.node(id);
+    const Strategy& strategy = plan.strategies.at(id);
+    double total = strategy.seconds;
+    for (int i = 0; i < node.num_inputs(); ++i) {
+      const ValueId input = node.input(i);
+      if (!input.valid() || graph.node(input.node)->is_const()) continue;
+      total += resharder.Seconds(ProducedSharding(graph, plan, input), strategy.inputs[static_cast<size_t>(i)], graph.desc(input));
+    }
+    seconds.push_back(total);
+  }
+  return seconds;
+}
+
+absl::StatusOr<std::vector<int>> PlanSearch::AssignStages(const std::vector<Mesh>& stages, const WaitLimit& limit) {
+  const Graph& graph = graph_.graph();
+  const size_t count = graph_.nodes().size();
+  std::vector<int> stage_of(count, 0);
+  if (stages.size() == 1) return stage_of;
+  // Alone on one stage's devices the model need not fit them.
+  ASSIGN_OR_RETURN(const Plan alone, SolveOnce({stages[0]}, stage_of, {-1e18}, limit));
+
+  StageProblem problem;
+  problem.stages = static_cast<int>(stages.size());
+  // A pipeline is for requests in every stage at once.
+  problem.in_flight = static_cast<double>(stages.size());
+  problem.memory_bytes = static_cast<double>(MemoryOf(cluster_, stages[0]));
+  problem.seconds = NodeSeconds(alone);
+  // Bytes that cross before each operator.
+  std::vector<double> crossing(count + 1, 0);
+  std::vector<size_t> last(count, 0);
+  for (size_t v = 0; v < count; ++v) {
+    const Node& node = *graph.node(graph_.nodes()[v]);
+    const Strategy& strategy = alone.strategies.at(node.id());
+    double bytes = 0;
+    for (int i = 0; i < node.num_inputs(); ++i) {
+      const ValueId input = node.input(i);
+      if (!input.valid()) continue;
+      const int producer = graph_.index(input.node);
+      if (producer >= 0) last[static_cast<size_t>(producer)] = v;
+      if (!graph.node(input.node)->is_const()) continue;
+      const TensorDesc& desc = graph.desc(input);
+      bytes += static_cast<double>(ByteSize({desc.type, LocalShape(stages[0], strategy.inputs[static_cast<size_t>(i)], desc.shape)}));
+    }
+    problem.weight_bytes.push_back(bytes);
+  }
+  for (size_t v = 0; v < count; ++v) {
+    const Node& node = *graph.node(graph_.nodes()[v]);
+    double bytes = 0;
+    for (const TensorDesc& output : node.outputs()) bytes += static_cast<double>(ByteSize(output));
+    if (last[v] <= v) continue;
+    crossing[v + 1] += bytes;
+    crossing[last[v] + 1] -= bytes;
+  }
+  for (size_t v = 1; v <= count; ++v) crossing[v] += crossing[v - 1];
+  std::vector<int> cuts;
+  for (size_t v = 1; v < count; ++v) cuts.push_back(static_cast<int>(v));
+  if (cuts.size() > kMostCuts) {
+    std::stable_sort(cuts.begin(), cuts.end(), [&](int a, int b) { return crossing[static_cast<size_t>(a)] < crossing[static_cast<size_t>(b)]; });
+    // Evenly among those that are as good as the last one kept.
+    const double most = crossing[static_cast<size_t>(cuts[kMostCuts - 1])];
+    std::vector<int> kept;
+    for (int cut : cuts) {
+      if (crossing[static_cast<size_t>(cut)] <= most) kept.push_back(cut);
+    }
+    std::sort(kept.begin(), kept.end());
+    cuts.clear();
+    const size_t step = (kept.size() + kMostCuts - 1) / kMostCuts;
+    for (size_t i = 0; i < kept.size(); i += step) cuts.push_back(kept[i]);
+  }
+  problem.cuts = cuts;
+  const LinkCost link = cluster_.Link(stages[0].devices().back(), stages[1].device(0));
+  for (int cut : cuts) problem.cut_seconds.push_back(link.Time(crossing[static_cast<size_t>(cut)]));
+  std::optional<StageSolution> solution = CutIntoStages(problem);
+  if (!solution && problem.memory_bytes > 0) {
+    // The exact check, with what is missing, comes when the stages are planned.
+    problem.memory_bytes = 0;
+    solution = CutIntoStages(problem);
+  }
+  if (!solution) {
+    return absl::InvalidArgumentError(absl::StrCat("pipe_stage_num ", stages.size(), ": the model has only ", count,
+                                                   " operators to cut into stages"));
+  }
+  for (size_t s = 0; s < stages.size(); ++s) {
+    const size_t end = s + 1 < stages.size() ? static_cast<size_t>(solution->begin[s + 1]) : count;
+    for (size_t v = static_cast<size_t>(solution->begin[s]); v < end; ++v) stage_of[v] = static_cast<int>(s);
+  }
+  return stage_of;
+}
+
+absl::StatusOr<Plan> PlanSearch::Find(const std::vector<int>& devices, int stages,
+                                      const std::optional<std::vector<int>>& axes, const WaitLimit& limit) {
+  if (stages < 1 || devices.size() % static_cast<size_t>(stages) != 0) {
+    return absl::InvalidArgumentError(absl::StrCat("EF1012: ", devices.size(), " devices cannot be shared out evenly over ",
+                                                   stages, " pipeline stages"));
+  }
+  const std::vector<int> first(devices.begin(), devices.begin() + static_cast<std::ptrdiff_t>(devices.size() / static_cast<size_t>(stages)));
+  const std::vector<std::vector<int>> candidates =
+      axes ? std::vector<std::vector<int>>{*axes} : MeshCandidates(cluster_, first);
+  std::optional<Plan> best;
+  absl::Status failure;
+  double bound = std::numeric_limits<double>::infinity();
+  bool exact = true;
+  for (const std::vector<int>& sizes : candidates) {
+    std::vector<Mesh> meshes = StageMeshes(devices, stages, sizes);
+    auto find = [&]() -> absl::StatusOr<Plan> {
+      ASSIGN_OR_RETURN(const std::vector<int> stage_of, AssignStages(meshes, limit));
+      return Solve(meshes, stage_of, limit);
+    };
+    absl::StatusOr<Plan> plan = find();
+    if (!plan.ok()) {
+      if (!absl::IsInvalidArgument(plan.status()) && !absl::IsResourceExhausted(plan.status())) return plan.status();
+      failure.Update(plan.status());
+      continue;
+    }
+    bound = std::min(bound, plan->lower_bound);
+    exact = exact && plan->exact;
+    if (!best || plan->seconds < best->seconds) best = *std::move(plan);
+  }
+  if (!best) return failure;
+  best->lower_bound = bound;
+  best->exact = exact;
+  return *std::move(best);
+}
+
+}  // namespace omserve

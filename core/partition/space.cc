@@ -1,0 +1,289 @@
+#include "core/partition/space.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "core/base/status.h"
+#include "core/ops/op.h"
+
+namespace omserve {
+namespace {
+
+// Constants up to this size may be parameters (shapes, axes): their content is part of what an operator looks like.
+constexpr size_t kParameterBytes = 512;
+
+// Whether any producer behind the node multiplies by weights: what lies before is masks, positions, tables.
+std::vector<bool> DependsOnWeights(const Graph& graph, const std::vector<int32_t>& order) {
+  std::vector<bool> depends(static_cast<size_t>(graph.id_limit()), false);
+  for (int32_t id : order) {
+    for (ValueId input : graph.node(id)->inputs()) {
+      if (!input.valid()) continue;
+      const TensorSlice* constant = graph.ConstantOf(input);
+      if (depends[input.node] || (constant != nullptr && constant->shape().size() >= 2)) depends[id] = true;
+    }
+  }
+  return depends;
+}
+
+bool IsWhole(const Strategy& strategy) {
+  auto whole = [](const std::vector<Sharding>& shardings) {
+    return std::all_of(shardings.begin(), shardings.end(), [](const Sharding& s) { return s.is_replicated(); });
+  };
+  return whole(strategy.inputs) && whole(strategy.outputs);
+}
+
+// A product of two computed tensors with batch dimensions is attention; its batch factors are batch and heads.
+bool IsAttentionProduct(const Graph& graph, const Node& node) {
+  if (!node.is("BatchMatMulV2") && !node.is("BatchMatMul")) return false;
+  return node.output().shape.size() >= 3 && graph.ConstantOf(node.input(0)) == nullptr &&
+         graph.ConstantOf(node.input(1)) == nullptr;
+}
+
+// The device counts up to `most` that divide `count`.
+std::string DivisorsOf(int64_t count, int64_t most) {
+  std::vector<int64_t> divisors;
+  for (int64_t n = 1; n <= std::min(count, most); ++n) {
+    if (count % n == 0) divisors.push_back(n);
+  }
+  return absl::StrJoin(divisors, ", ");
+}
+
+// Attention must be cut by heads (or batch): refuse a count that leaves part of the mesh idle there.
+absl::Status CheckAttention(const Graph& graph, const Node& node, const std::vector<Strategy>& strategies,
+                            const Mesh& mesh) {
+  ASSIGN_OR_RETURN(const ShardingRule rule, RuleOf(graph, node));
+  const size_t batch_dims = node.output().shape.size() - 2;
+  int64_t heads = 1;
+  std::set<int> batch_factors;
+  for (size_t d = 0; d < batch_dims; ++d) {
+    heads *= node.output().shape[d];
+    batch_factors.insert(rule.outputs[0][d].begin(), rule.outputs[0][d].end());
+  }
+  for (const Strategy& strategy : strategies) {
+    int64_t parts = 1;
+    for (int f : batch_factors) parts *= mesh.Parts(strategy.factor_axes[f]);
+    if (parts == mesh.size()) return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("tensor_parallel_size ", mesh.size(), " does not divide the ", heads,
+                   " attention heads (times batch) of node '", node.name(), "'; sizes that do: ",
+                   DivisorsOf(heads, 1024)));
+}
+
+// Keeps the strategies that cut the weights most.
+void KeepMostCut(const Graph& graph, const Node& node, const Mesh& mesh, std::vector<Strategy>* strategies) {
+  int64_t most = 1;
+  for (const Strategy& strategy : *strategies) most = std::max(most, WeightParts(graph, node, mesh, strategy));
+  strategies->erase(std::remove_if(strategies->begin(), strategies->end(),
+                                   [&](const Strategy& s) { return WeightParts(graph, node, mesh, s) < most; }),
+                    strategies->end());
+}
+
+std::string DescribeForSignature(const Graph& graph, const Node& node, bool after_weights) {
+  std::string text = absl::StrCat(node.type(), after_weights ? "|w" : "|");
+  for (const auto& [key, value] : node.attrs()) absl::StrAppend(&text, "|", key, "=", AttrToString(value));
+  for (ValueId input : node.inputs()) {
+    if (!input.valid()) {
+      absl::StrAppend(&text, "|none");
+      continue;
+    }
+    absl::StrAppend(&text, "|", ToString(graph.desc(input)));
+    const Node& producer = *graph.node(input.node);
+    if (producer.is_data()) absl::StrAppend(&text, "D");
+    if (const TensorSlice* constant = producer.constant()) {
+      absl::StrAppend(&text, "C");
+      const DataType type = constant->desc().type;
+      if ((type == DataType::kInt64 || type == DataType::kInt32) && constant->byte_size() <= kParameterBytes) {
+        const Tensor value = constant->Materialize();
+        text.append(reinterpret_cast<const char*>(value.data()), value.byte_size());
+      }
+    }
+  }
+  for (const TensorDesc& output : node.outputs()) absl::StrAppend(&text, ">", ToString(output));
+  return text;
+}
+
+// The last hint that names the node, or null.
+const PlanHint* HintFor(const std::vector<PlanHint>& hints, const std::string& name) {
+  const PlanHint* found = nullptr;
+  for (const PlanHint& hint : hints) {
+    if (MatchesPattern(hint.node, name)) found = &hint;
+  }
+  return found;
+}
+
+bool Meets(const Mesh& mesh, const Sharding& output, const std::vector<int64_t>& parts) {
+  if (output.partial != 0 || output.dims.size() != parts.size()) return false;
+  for (size_t d = 0; d < parts.size(); ++d) {
+    if (mesh.Parts(output.dims[d]) != parts[d]) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+bool MatchesPattern(absl::string_view pattern, absl::string_view text) {
+  size_t p = 0, t = 0, star = absl::string_view::npos, resume = 0;
+  while (t < text.size()) {
+    if (p < pattern.size() && pattern[p] == '*') {
+      star = p++;
+      resume = t;
+    } else if (p < pattern.size() && pattern[p] == text[t]) {
+      ++p;
+      ++t;
+    } else if (star != absl::string_view::npos) {
+      p = star + 1;
+      t = ++resume;
+    } else {
+      return false;
+    }
+  }
+  while (p < pattern.size() && pattern[p] == '*') ++p;
+  return p == pattern.size();
+}
+
+Sharding ResolveOutput(const Sharding& produced, const TensorDesc& desc, Resharder& resharder, double* seconds) {
+  *seconds = 0;
+  if (produced.partial == 0) return produced;
+  Sharding best = produced;
+  best.partial = 0;
+  *seconds = resharder.Seconds(produced, best, desc);
+  for (size_t d = 0; d < desc.shape.size(); ++d) {
+    Sharding scattered = produced;
+    scattered.partial = 0;
+    for (int8_t axis = 0; axis < resharder.mesh().num_axes(); ++axis) {
+      if (produced.partial >> axis & 1) scattered.dims[d].push_back(axis);
+    }
+    if (!IsLegal(resharder.mesh(), scattered, desc.shape)) continue;
+    const double cost = resharder.Seconds(produced, scattered, desc);
+    if (cost < *seconds) {
+      *seconds = cost;
+      best = std::move(scattered);
+    }
+  }
+  return best;
+}
+
+absl::StatusOr<PlanGraph> PlanGraph::Create(const Graph& graph) {
+  PlanGraph result;
+  result.graph_ = &graph;
+  ASSIGN_OR_RETURN(const std::vector<int32_t> order, graph.TopologicalOrder());
+  result.after_weights_ = DependsOnWeights(graph, order);
+  result.index_.assign(static_cast<size_t>(graph.id_limit()), -1);
+  absl::flat_hash_map<std::string, int> known;
+  for (int32_t id : order) {
+    const Node& node = *graph.node(id);
+    if (node.is_data() || node.is_const()) continue;
+    for (const TensorDesc& output : node.outputs()) {
+      if (std::find(output.shape.begin(), output.shape.end(), kUnknownDim) == output.shape.end()) continue;
+      return absl::InvalidArgumentError(
+          absl::StrCat("EF1008: the shape of node '", node.name(), "' is dynamic (", ToString(output),
+                       "); a model that is cut needs static shapes, give the shapes of its inputs"));
+    }
+    result.index_[static_cast<size_t>(id)] = static_cast<int>(result.nodes_.size());
+    result.nodes_.push_back(id);
+    const std::string text = DescribeForSignature(graph, node, result.after_weights_[static_cast<size_t>(id)]);
+    result.signatures_.push_back(known.try_emplace(text, static_cast<int>(known.size())).first->second);
+  }
+  result.num_signatures_ = static_cast<int>(known.size());
+  return result;
+}
+
+PlanSpace::PlanSpace(const PlanGraph& graph, const Cluster& cluster, Mesh mesh, const PlanOptions& options)
+    : graph_(graph), cluster_(cluster), mesh_(std::move(mesh)), options_(options), resharder_(mesh_, cluster) {}
+
+absl::StatusOr<const Domain*> PlanSpace::DomainOf(int index) {
+  const Node& node = *graph_.graph().node(graph_.nodes()[static_cast<size_t>(index)]);
+  const PlanHint* hint = HintFor(options_.hints, node.name());
+  const std::string fixed = hint == nullptr ? "" : absl::StrCat("parts ", absl::StrJoin(hint->output_parts, ","));
+  std::unique_ptr<Domain>& slot = domains_[{graph_.signature(index), fixed}];
+  if (!slot) {
+    ASSIGN_OR_RETURN_WITH(slot, MakeDomain(node), absl::StrCat("node '", node.name(), "' (", node.type(), ")"));
+    slot->id = static_cast<int>(domains_.size());
+  }
+  return slot.get();
+}
+
+absl::StatusOr<std::unique_ptr<Domain>> PlanSpace::MakeDomain(const Node& node) {
+  const Graph& graph = graph_.graph();
+  auto domain = std::make_unique<Domain>();
+  ASSIGN_OR_RETURN(std::vector<Strategy> strategies,
+                   EnumerateStrategies(graph, node, cluster_, resharder_, options_.space));
+  const bool after_weights = graph_.after_weights(node.id());
+  if (const PlanHint* hint = HintFor(options_.hints, node.name())) {
+    std::vector<std::string> possible;
+    std::vector<Strategy> kept;
+    for (Strategy& strategy : strategies) {
+      const bool meets = std::all_of(strategy.outputs.begin(), strategy.outputs.end(), [&](const Sharding& output) {
+        return Meets(mesh_, output, hint->output_parts);
+      });
+      if (meets) {
+        kept.push_back(std::move(strategy));
+      } else if (possible.size() < 12 && strategy.outputs.size() == 1 && strategy.outputs[0].partial == 0) {
+        std::vector<int64_t> parts;
+        for (const AxisList& axes : strategy.outputs[0].dims) parts.push_back(mesh_.Parts(axes));
+        std::string text = absl::StrCat("[", absl::StrJoin(parts, ", "), "]");
+        if (std::find(possible.begin(), possible.end(), text) == possible.end()) possible.push_back(std::move(text));
+      }
+    }
+    if (kept.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(hint->where, ": no strategy leaves the output cut into [", absl::StrJoin(hint->output_parts, ", "),
+                       "] parts on mesh ", mesh_.ToString(), "; possible are ", absl::StrJoin(possible, ", ")));
+    }
+    strategies = std::move(kept);
+  } else {
+    if (options_.cut_weights && mesh_.size() > 1) {
+      if (IsAttentionProduct(graph, node) && after_weights) {
+        RETURN_IF_ERROR(CheckAttention(graph, node, strategies, mesh_));
+      }
+      KeepMostCut(graph, node, mesh_, &strategies);
+    }
+    if (options_.whole_before_weights && !after_weights) {
+      strategies.erase(
+          std::remove_if(strategies.begin(), strategies.end(), [](const Strategy& s) { return !IsWhole(s); }),
+          strategies.end());
+    }
+  }
+  for (ValueId input : node.inputs()) {
+    const TensorSlice* constant = input.valid() ? graph.ConstantOf(input) : nullptr;
+    if (constant == nullptr || constant->shape().size() < 2) continue;
+    any_weight_ = true;
+    any_weight_cut_ |= WeightParts(graph, node, mesh_, strategies[0]) > 1;
+  }
+  for (const Strategy& strategy : strategies) {
+    double seconds = strategy.seconds, bytes = 0;
+    for (int i = 0; i < node.num_inputs(); ++i) {
+      const ValueId input = node.input(i);
+      if (!input.valid()) continue;
+      const TensorDesc& desc = graph.desc(input);
+      if (graph.node(input.node)->is_const()) {
+        bytes += static_cast<double>(ByteSize({desc.type, LocalShape(mesh_, strategy.inputs[i], desc.shape)}));
+      } else if (graph.node(input.node)->is_data()) {  // a model input arrives whole
+        seconds += resharder_.Seconds(Sharding::Replicated(static_cast<int>(desc.shape.size())), strategy.inputs[i], desc);
+      }
+    }
+    domain->seconds.push_back(seconds);
+    domain->weight_bytes.push_back(bytes);
+  }
+  domain->strategies = std::move(strategies);
+  return domain;
+}
+
+const std::vector<double>& PlanSpace::Table(const Domain& from, int output, const Domain& to, int input,
+                                            const TensorDesc& desc) {
+  std::vector<double>& table = tables_[{from.id, output, to.id, input}];
+  if (!table.empty()) return table;
+  table.reserve(from.strategies.size() * to.strategies.size());
+  for (const Strategy& a : from.strategies) {
+    for (const Strategy& b : to.strategies) {
+      table.push_back(resharder_.Seconds(a.outputs[static_cast<size_t>(output)], b.inputs[static_cast<size_t>(input)], desc));
+    }
+  }
+  return table;
+}
+
+}  // namespace omserve

@@ -1,0 +1,120 @@
+#include "core/partition/stages.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace omserve {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+// Points 0 … n: the begin of the chain, the cuts, its end. A stage is a pair of points.
+class Chain {
+ public:
+  explicit Chain(const StageProblem& problem) : problem_(problem) {
+    std::vector<double> seconds(problem.seconds.size() + 1, 0), bytes(problem.seconds.size() + 1, 0);
+    for (size_t i = 0; i < problem.seconds.size(); ++i) {
+      seconds[i + 1] = seconds[i] + problem.seconds[i];
+      bytes[i + 1] = bytes[i] + problem.weight_bytes[i];
+    }
+    positions_.push_back(0);
+    positions_.insert(positions_.end(), problem.cuts.begin(), problem.cuts.end());
+    positions_.push_back(static_cast<int>(problem.seconds.size()));
+    for (int position : positions_) {
+      seconds_.push_back(seconds[static_cast<size_t>(position)]);
+      bytes_.push_back(bytes[static_cast<size_t>(position)]);
+    }
+  }
+
+  int last() const { return static_cast<int>(positions_.size()) - 1; }
+  int position(int point) const { return positions_[static_cast<size_t>(point)]; }
+  // Infinite when its weights do not fit.
+  double Seconds(int from, int to) const {
+    if (problem_.memory_bytes > 0 && bytes_[to] - bytes_[from] > problem_.memory_bytes) return kInfinity;
+    return seconds_[to] - seconds_[from] + (from == 0 ? 0 : problem_.cut_seconds[static_cast<size_t>(from) - 1]);
+  }
+
+ private:
+  const StageProblem& problem_;
+  std::vector<int> positions_;
+  std::vector<double> seconds_, bytes_;
+};
+
+// The least sum of stages none of which is above `cap`.
+std::optional<StageSolution> UnderCap(const Chain& chain, int stages, double cap) {
+  const int n = chain.last();
+  std::vector<std::vector<double>> best(static_cast<size_t>(stages) + 1, std::vector<double>(static_cast<size_t>(n) + 1, kInfinity));
+  std::vector<std::vector<int>> from(static_cast<size_t>(stages) + 1, std::vector<int>(static_cast<size_t>(n) + 1, -1));
+  best[0][0] = 0;
+  for (int s = 1; s <= stages; ++s) {
+    for (int to = s; to <= n; ++to) {
+      for (int begin = to - 1; begin >= s - 1; --begin) {
+        if (best[s - 1][begin] == kInfinity) continue;
+        const double seconds = chain.Seconds(begin, to);
+        if (seconds > cap) continue;
+        if (best[s - 1][begin] + seconds < best[s][to]) {
+          best[s][to] = best[s - 1][begin] + seconds;
+          from[s][to] = begin;
+        }
+      }
+    }
+  }
+  if (best[stages][n] == kInfinity) return std::nullopt;
+  StageSolution solution;
+  solution.sum = best[stages][n];
+  for (int s = stages, to = n; s > 0; --s) {
+    const int begin = from[s][to];
+    solution.begin.push_back(chain.position(begin));
+    solution.slowest = std::max(solution.slowest, chain.Seconds(begin, to));
+    to = begin;
+  }
+  std::reverse(solution.begin.begin(), solution.begin.end());
+  return solution;
+}
+
+}  // namespace
+
+std::optional<StageSolution> CutIntoStages(const StageProblem& problem, bool exact) {
+  const Chain chain(problem);
+  std::vector<double> caps;
+  for (int from = 0; from < chain.last(); ++from) {
+    for (int to = from + 1; to <= chain.last(); ++to) {
+      const double seconds = chain.Seconds(from, to);
+      if (seconds < kInfinity) caps.push_back(seconds);
+    }
+  }
+  std::sort(caps.begin(), caps.end());
+  std::vector<double> distinct;
+  for (size_t i = 0; i < caps.size(); ++i) {
+    // The last of a bucket, so that all of it is allowed.
+    const bool last = i + 1 == caps.size() || caps[i + 1] > caps[i];
+    if (!last) continue;
+    if (!exact && !distinct.empty() && caps[i] < distinct.back() * 1.001) {
+      distinct.back() = caps[i];
+    } else {
+      distinct.push_back(caps[i]);
+    }
+  }
+  auto objective = [&](const StageSolution& s) { return s.sum + (problem.in_flight - 1) * s.slowest; };
+  // The smallest cap that allows anything, then upwards while a higher one can still win.
+  size_t low = 0, high = distinct.size();
+  while (low < high) {
+    const size_t middle = (low + high) / 2;
+    if (UnderCap(chain, problem.stages, distinct[middle])) {
+      high = middle;
+    } else {
+      low = middle + 1;
+    }
+  }
+  std::optional<StageSolution> best;
+  for (size_t i = low; i < distinct.size(); ++i) {
+    if (best && problem.in_flight * distinct[i] >= objective(*best) * (exact ? 1 + 1e-12 : 1)) break;
+    std::optional<StageSolution> solution = UnderCap(chain, problem.stages, distinct[i]);
+    if (solution && (!best || objective(*solution) < objective(*best))) best = std::move(solution);
+    // Without more in flight only the sum counts: the loosest cap is all there is to try.
+    if (problem.in_flight <= 1 && best && i + 1 < distinct.size()) i = distinct.size() - 2;
+  }
+  return best;
+}
+
+}  // namespace omserve
