@@ -1,16 +1,15 @@
 // Writes the classes ge::op::… from the operators that the project has:
 //   ge_op_headers all_ops|hcom_ops OUTPUT
 #include <algorithm>
-#include <cmath>
 #include <fstream>
 #include <iostream>
 #include <limits>
 #include <string>
-#include <type_traits>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "core/ops/op.h"
 
@@ -20,7 +19,7 @@ namespace {
 std::string FloatText(float value) {
   if (value == std::numeric_limits<float>::infinity()) return "std::numeric_limits<float>::infinity()";
   if (value == -std::numeric_limits<float>::infinity()) return "-std::numeric_limits<float>::infinity()";
-  std::string text = absl::StrCat(value);
+  std::string text = absl::StrFormat("%.9g", value);
   if (text.find_first_of(".e") == std::string::npos) text += ".0";
   return text + "f";
 }

@@ -42,6 +42,14 @@ DataType FromProto(proto::DataType type) {
   return found == std::end(kProtoTypes) ? DT_UNDEFINED : static_cast<DataType>(found - kProtoTypes);
 }
 
+// Numbers of files that stand for no format or type are told apart from those that do.
+Format FormatOf(int64_t number) {
+  return number >= 0 && number <= FORMAT_MAX ? static_cast<Format>(number) : FORMAT_RESERVED;
+}
+DataType TypeOf(int64_t number) {
+  return number >= 0 && number < DT_MAX ? static_cast<DataType>(number) : DT_UNDEFINED;
+}
+
 void SetFormat(Format format, const std::string& prefix, google::protobuf::Map<std::string, proto::AttrDef>& attrs) {
   attrs[prefix + "format_for_int"].set_i(format);
 }
@@ -64,13 +72,13 @@ TensorDesc FromProto(const proto::TensorDescriptor& def) {
   desc.SetDataType(FromProto(def.dtype()));
   desc.SetShape(Shape({def.shape().dim().begin(), def.shape().dim().end()}));
   if (auto it = def.attr().find("format_for_int"); it != def.attr().end()) {
-    desc.SetFormat(static_cast<Format>(it->second.i()));
+    desc.SetFormat(FormatOf(it->second.i()));
   } else {
     const auto* name = std::find(std::begin(kFormatNames), std::end(kFormatNames), def.layout());
     if (name != std::end(kFormatNames)) desc.SetFormat(static_cast<Format>(name - kFormatNames));
   }
   if (auto it = def.attr().find("origin_format_for_int"); it != def.attr().end()) {
-    desc.SetOriginFormat(static_cast<Format>(it->second.i()));
+    desc.SetOriginFormat(FormatOf(it->second.i()));
   }
   return desc;
 }
@@ -155,7 +163,7 @@ absl::StatusOr<std::optional<AttrValue>> FromProto(const proto::AttrDef& def) {
     case proto::AttrDef::kS:
       return Single(def.s());
     case proto::AttrDef::kDt:
-      return Single(static_cast<DataType>(def.dt()));
+      return Single(TypeOf(def.dt()));
     case proto::AttrDef::kT:
       return Single(FromProto(def.t()));
     case proto::AttrDef::kBt:
@@ -184,8 +192,11 @@ absl::StatusOr<std::optional<AttrValue>> FromProto(const proto::AttrDef& def) {
       return Listed<bool>(list.b());
     case ListValue::VT_LIST_STRING:
       return Listed<std::string>(list.s());
-    case ListValue::VT_LIST_DATA_TYPE:
-      return Listed<DataType>(list.dt());
+    case ListValue::VT_LIST_DATA_TYPE: {
+      std::vector<DataType> types;
+      for (int64_t number : list.dt()) types.push_back(TypeOf(number));
+      return Single(types);
+    }
     case ListValue::VT_LIST_TENSOR: {
       std::vector<Tensor> tensors;
       for (const auto& item : list.t()) tensors.push_back(FromProto(item));

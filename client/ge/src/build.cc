@@ -121,12 +121,12 @@ absl::StatusOr<omserve::client::BuildOptions> Distribution(const Options& option
   if (has_cluster) {
     ASSIGN_OR_RETURN(build.cluster_config, JsonFileOf(options, ir_option::CLUSTER_CONFIG));
     const std::string path = ValueOf(options, ir_option::CLUSTER_CONFIG);
-    RETURN_IF_ERROR_WITH(omserve::Cluster::FromJson(build.cluster_config, path).status(), "EF2001");
+    RETURN_IF_ERROR(WithCode(omserve::Cluster::FromJson(build.cluster_config, path).status(), "EF2001"));
   }
   if (parallel) {
     ASSIGN_OR_RETURN(build.parallel_config, JsonFileOf(options, ir_option::GRAPH_PARALLEL_OPTION_PATH));
     const std::string path = ValueOf(options, ir_option::GRAPH_PARALLEL_OPTION_PATH);
-    RETURN_IF_ERROR_WITH(omserve::ParallelOptions::FromJson(build.parallel_config, path).status(), "EF1001");
+    RETURN_IF_ERROR(WithCode(omserve::ParallelOptions::FromJson(build.parallel_config, path).status(), "EF1001"));
   }
   return build;
 }

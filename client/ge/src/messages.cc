@@ -34,7 +34,8 @@ std::string Take(std::string& all) {
   return std::exchange(all, std::string());
 }
 
-// Where "E10032: " or "EF1012: " begins in a message; phases of a build may stand before it.
+}  // namespace
+
 size_t FindCode(absl::string_view text) {
   for (size_t at = 0; at + 7 < text.size(); ++at) {
     if (text[at] != 'E' || text[at + 6] != ':' || (at > 0 && text[at - 1] != ' ')) continue;
@@ -44,8 +45,6 @@ size_t FindCode(absl::string_view text) {
   }
   return absl::string_view::npos;
 }
-
-}  // namespace
 
 Status Report(Status code, const absl::Status& status) {
   const absl::string_view text = status.message();

@@ -75,6 +75,10 @@ absl::Status CheckValues(const Options& options) {
   return absl::OkStatus();
 }
 
+absl::Status WithCode(const absl::Status& status, const char* code) {
+  return FindCode(status.message()) == 0 ? status : omserve::Annotate(status, code);
+}
+
 bool IsOn(const Options& options, const std::string& key) { return ValueOf(options, key) == "1"; }
 
 std::string ValueOf(const Options& options, const std::string& key) {
@@ -86,7 +90,7 @@ absl::StatusOr<std::string> JsonFileOf(const Options& options, const std::string
   const std::string path = ValueOf(options, key);
   absl::StatusOr<std::string> text = omserve::ReadFile(path);
   if (!text.ok()) return omserve::Annotate(text.status(), absl::StrCat("E10410: option '", key, "'"));
-  RETURN_IF_ERROR_WITH(omserve::JsonDocument::Parse(*text, path).status(), "E10032");
+  RETURN_IF_ERROR(WithCode(omserve::JsonDocument::Parse(*text, path).status(), "E10032"));
   return text;
 }
 

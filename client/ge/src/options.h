@@ -29,6 +29,9 @@ void WarnUnknown(const std::string& call, const Options& options, const std::set
 // INVALID_ARGUMENT "E10001: …" for values that a known key cannot have, "E10056: …" for keys that exclude each other.
 absl::Status CheckValues(const Options& options);
 
+// `status` with `code` in front of its message, unless a code of CANN stands there already.
+absl::Status WithCode(const absl::Status& status, const char* code);
+
 // Only "1" switches on.
 bool IsOn(const Options& options, const std::string& key);
 // "" when absent.

@@ -11,6 +11,7 @@
 #include "core/base/json.h"
 #include "core/base/status.h"
 #include "core/cluster/cluster.h"
+#include "options.h"
 
 namespace ge {
 namespace {
@@ -61,9 +62,10 @@ absl::StatusOr<std::shared_ptr<Service>> Start(int devices) {
 }  // namespace
 
 absl::StatusOr<int> DevicesOf(const std::string& cluster_file) {
-  RETURN_IF_ERROR_WITH(omserve::JsonDocument::ReadFile(cluster_file).status(), "E10032");
-  ASSIGN_OR_RETURN_WITH(const omserve::Cluster cluster, omserve::Cluster::FromFile(cluster_file), "EF2001");
-  return cluster.num_devices();
+  RETURN_IF_ERROR(WithCode(omserve::JsonDocument::ReadFile(cluster_file).status(), "E10032"));
+  const absl::StatusOr<omserve::Cluster> cluster = omserve::Cluster::FromFile(cluster_file);
+  if (!cluster.ok()) return WithCode(cluster.status(), "EF2001");
+  return cluster->num_devices();
 }
 
 absl::StatusOr<std::shared_ptr<Service>> GetService(const std::string& resource_config) {

@@ -2,8 +2,9 @@
 // over two devices.
 #include <cmath>
 
-#include "hcom_ops.h"
+#include "core/ops/op.h"
 #include "graph/operator_factory.h"
+#include "hcom_ops.h"
 #include "test_util.h"
 
 namespace ge::testing {
@@ -32,6 +33,36 @@ TEST(OperatorClassesTest, EveryOperatorHasOne) {
   }
   EXPECT_FALSE(OperatorFactory::IsExistOp("NoSuchOperator"));
   EXPECT_TRUE(OperatorFactory::CreateOperator("a", "NoSuchOperator").IsEmpty());
+}
+
+TEST(OperatorClassesTest, PortsAndAttributesAreThoseOfTheDefinition) {
+  for (const std::string& type : omserve::OpRegistry::Get().Types()) {
+    const omserve::OpDef& def = *omserve::OpRegistry::Get().Find(type);
+    Operator op = OperatorFactory::CreateOperator("node", type);
+    ASSERT_FALSE(op.IsEmpty()) << type;
+    size_t inputs = type == "Data" ? 1 : 0;
+    for (const omserve::InputDef& input : def.inputs) inputs += input.kind == omserve::InputKind::kDynamic ? 0 : 1;
+    EXPECT_EQ(op.GetInputsSize(), inputs) << type;
+    size_t outputs = 0;
+    for (const std::string& output : def.outputs) outputs += output.back() == '*' ? 0 : 1;
+    EXPECT_EQ(op.GetOutputsSize(), outputs) << type;
+    std::map<AscendString, AscendString> kinds;
+    ASSERT_EQ(op.GetAllAttrNamesAndTypes(kinds), GRAPH_SUCCESS);
+    for (const omserve::AttrDef& attr : def.attrs) {
+      const std::string where = type + "." + attr.name;
+      EXPECT_NE(kinds.contains(AscendString(attr.name.c_str())), attr.required) << where;
+      if (attr.required) continue;
+      const auto expect = [&](auto found, const auto& fallback) {
+        ASSERT_EQ(op.GetAttr(attr.name, found), GRAPH_SUCCESS) << where;
+        EXPECT_EQ(found, fallback) << where;
+      };
+      if (const auto* value = std::get_if<int64_t>(&attr.fallback)) expect(int64_t{0}, *value);
+      if (const auto* value = std::get_if<float>(&attr.fallback)) expect(0.0f, *value);
+      if (const auto* value = std::get_if<bool>(&attr.fallback)) expect(false, *value);
+      if (const auto* value = std::get_if<std::string>(&attr.fallback)) expect(std::string(), *value);
+      if (const auto* value = std::get_if<std::vector<int64_t>>(&attr.fallback)) expect(std::vector<int64_t>(), *value);
+    }
+  }
 }
 
 TEST(OperatorClassesTest, DefaultsAreThoseOfThePrototype) {
