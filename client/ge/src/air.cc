@@ -367,12 +367,10 @@ class Reader {
         continue;
       }
       ASSIGN_OR_RETURN(auto edge, Edge(text));
-      if (edge.second >= 0) {
-        Connect(op, op->inputs[slot++], edge.first, static_cast<uint32_t>(edge.second));
-      } else {
-        op->controls.push_back(edge.first);
-        edge.first->readers.push_back(op);
-      }
+      const bool acyclic = edge.second >= 0
+                               ? Connect(op, op->inputs[slot++], edge.first, static_cast<uint32_t>(edge.second))
+                               : ConnectControl(op, edge.first);
+      if (!acyclic) return absl::InvalidArgumentError(absl::StrCat("'", text, "' closes a cycle"));
     }
     return absl::OkStatus();
   }

@@ -61,6 +61,7 @@ absl::StatusOr<std::vector<OpPtr>> GraphImpl::Sorted() const {
     waiting[op.get()] = sources.size();
     for (const OperatorImpl* source : sources) readers[source].push_back(op);
   }
+  // There are no cycles: Connect makes none.
   const auto later = [](const OpPtr& a, const OpPtr& b) { return a->sequence > b->sequence; };
   std::priority_queue<OpPtr, std::vector<OpPtr>, decltype(later)> ready(later);
   for (const OpPtr& op : all) {
@@ -72,12 +73,6 @@ absl::StatusOr<std::vector<OpPtr>> GraphImpl::Sorted() const {
     ready.pop();
     for (const OpPtr& reader : readers[order.back().get()]) {
       if (--waiting[reader.get()] == 0) ready.push(reader);
-    }
-  }
-  if (order.size() == all.size()) return order;
-  for (const OpPtr& op : all) {
-    if (waiting[op.get()] > 0) {
-      return absl::InvalidArgumentError(absl::StrCat("graph '", name, "': ", op->Title(), " is on a cycle"));
     }
   }
   return order;
@@ -317,16 +312,13 @@ graphStatus Graph::AddDataEdge(GNode& source, const int32_t source_port, GNode& 
       static_cast<size_t>(target_port) >= target.op_->inputs.size()) {
     return GRAPH_FAILED;
   }
-  Connect(target.op_, target.op_->inputs[static_cast<size_t>(target_port)], source.op_,
-          static_cast<uint32_t>(source_port));
-  return GRAPH_SUCCESS;
+  Slot& slot = target.op_->inputs[static_cast<size_t>(target_port)];
+  return Connect(target.op_, slot, source.op_, static_cast<uint32_t>(source_port)) ? GRAPH_SUCCESS : GRAPH_FAILED;
 }
 
 graphStatus Graph::AddControlEdge(GNode& source, GNode& target) {
   if (source.op_ == nullptr || target.op_ == nullptr) return GRAPH_FAILED;
-  target.op_->controls.push_back(source.op_);
-  source.op_->readers.push_back(target.op_);
-  return GRAPH_SUCCESS;
+  return ConnectControl(target.op_, source.op_) ? GRAPH_SUCCESS : GRAPH_FAILED;
 }
 
 graphStatus Graph::CopyFrom(const Graph& source) {

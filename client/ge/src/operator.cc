@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -90,11 +91,46 @@ TensorDesc OperatorImpl::OutputDesc(size_t index) const {
   return constant != nullptr ? constant->GetTensorDesc() : outputs[index].desc;
 }
 
-void Connect(const std::shared_ptr<OperatorImpl>& op, Slot& slot, const std::shared_ptr<OperatorImpl>& source,
+namespace {
+
+// Whether `op` reads `target`, directly or through others.
+bool Reads(const OperatorImpl* op, const OperatorImpl* target) {
+  std::vector<const OperatorImpl*> waiting = {op};
+  std::set<const OperatorImpl*> seen;
+  while (!waiting.empty()) {
+    const OperatorImpl* next = waiting.back();
+    waiting.pop_back();
+    if (next == target) return true;
+    if (!seen.insert(next).second) continue;
+    for (const Slot& slot : next->inputs) {
+      if (slot.source != nullptr) waiting.push_back(slot.source.get());
+    }
+    for (const auto& control : next->controls) waiting.push_back(control.get());
+  }
+  return false;
+}
+
+// An operator that nobody reads yet, the usual case while a graph is made, cannot close a cycle but with itself.
+bool ClosesCycle(const OperatorImpl& op, const OperatorImpl& source) {
+  return &op == &source || (!op.readers.empty() && Reads(&source, &op));
+}
+
+}  // namespace
+
+bool Connect(const std::shared_ptr<OperatorImpl>& op, Slot& slot, const std::shared_ptr<OperatorImpl>& source,
              uint32_t index) {
+  if (ClosesCycle(*op, *source)) return false;
   slot.source = source;
   slot.source_index = index;
   source->readers.push_back(op);
+  return true;
+}
+
+bool ConnectControl(const std::shared_ptr<OperatorImpl>& op, const std::shared_ptr<OperatorImpl>& source) {
+  if (ClosesCycle(*op, *source)) return false;
+  op->controls.push_back(source);
+  source->readers.push_back(op);
+  return true;
 }
 
 Operator::Operator(const std::string& type) : Operator(std::string(), type) {}
@@ -146,7 +182,9 @@ void Wire(const std::shared_ptr<OperatorImpl>& op, const std::string& port, Slot
                                       source->outputs.size(), " outputs, none with index ", from));
     return;
   }
-  Connect(op, *slot, source, from);
+  if (!Connect(op, *slot, source, from)) {
+    op->errors.push_back(absl::StrCat(op->Title(), ", input '", port, "': reading ", source->Title(), " closes a cycle"));
+  }
 }
 
 }  // namespace
@@ -180,9 +218,8 @@ Operator& Operator::SetInput(const char_t* port, uint32_t index, const Operator&
 }
 
 Operator& Operator::AddControlInput(const Operator& source) {
-  if (!IsEmpty() && !source.IsEmpty()) {
-    impl_->controls.push_back(source.impl_);
-    source.impl_->readers.push_back(impl_);
+  if (!IsEmpty() && !source.IsEmpty() && !ConnectControl(impl_, source.impl_)) {
+    impl_->errors.push_back(absl::StrCat(impl_->Title(), ": running after ", source.impl_->Title(), " closes a cycle"));
   }
   return *this;
 }

@@ -84,7 +84,7 @@ class GraphImpl {
   };
 
   // Every operator of the graph: those held, and all that they and the outputs read. In an order in which sources
-  // come first, by creation where free. INVALID_ARGUMENT for wiring errors, cycles, equal names, missing inputs.
+  // come first, by creation where free. INVALID_ARGUMENT for wiring errors and equal names.
   absl::StatusOr<std::vector<std::shared_ptr<OperatorImpl>>> Sorted() const;
   // As Sorted, in no particular order and without checks.
   std::vector<std::shared_ptr<OperatorImpl>> All() const;
@@ -116,8 +116,10 @@ struct GraphAccess {
   }
 };
 
-// Wires output `index` of `source` to input `slot` of `op`.
-void Connect(const std::shared_ptr<OperatorImpl>& op, Slot& slot, const std::shared_ptr<OperatorImpl>& source, uint32_t index);
+// Wires output `index` of `source` to input `slot` of `op`, or makes `op` run after `source`. False, with nothing done,
+// when that would close a cycle: operators keep those they read alive, so a cycle would never be freed.
+bool Connect(const std::shared_ptr<OperatorImpl>& op, Slot& slot, const std::shared_ptr<OperatorImpl>& source, uint32_t index);
+bool ConnectControl(const std::shared_ptr<OperatorImpl>& op, const std::shared_ptr<OperatorImpl>& source);
 
 }  // namespace ge
 

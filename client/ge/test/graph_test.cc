@@ -108,6 +108,17 @@ TEST(GraphTest, WrongWiringIsReported) {
   EXPECT_THAT(GEGetErrorMsg(), HasSubstr("operator 'neg' (Neg) has no input 'nothing'; it has (x)"));
 }
 
+TEST(GraphTest, CyclesAreReported) {
+  op::Neg a("a");
+  auto b = op::Abs("b").set_input_x(a);
+  a.set_input_x(b);
+  Graph graph("cycle");
+  graph.SetOutputs(std::vector<Operator>{b});
+  GraphBuffer buffer;
+  EXPECT_EQ(graph.SaveToMem(buffer), GRAPH_FAILED);
+  EXPECT_THAT(GEGetErrorMsg(), HasSubstr("operator 'a' (Neg), input 'x': reading operator 'b' (Abs) closes a cycle"));
+}
+
 TEST(GraphTest, EqualNamesAndMissingInputsAreReported) {
   auto x = Input("x", 0, {2});
   auto a = op::Neg("same").set_input_x(x);
@@ -208,8 +219,9 @@ TEST(GraphTest, NodesCanBeWalkedAndRewired) {
   EXPECT_EQ(graph.AddDataEdge(nodes.at("x"), 0, abs, 0), GRAPH_SUCCESS);
   EXPECT_EQ(graph.AddDataEdge(abs, 0, nodes.at("neg"), 0), GRAPH_SUCCESS);
   EXPECT_TRUE(graph.IsValid());
-  EXPECT_EQ(graph.AddDataEdge(nodes.at("neg"), 0, abs, 0), GRAPH_SUCCESS);
-  EXPECT_FALSE(graph.IsValid()) << "a cycle";
+  EXPECT_EQ(graph.AddDataEdge(nodes.at("neg"), 0, abs, 0), GRAPH_FAILED) << "a cycle";
+  EXPECT_EQ(graph.AddControlEdge(nodes.at("send"), nodes.at("x")), GRAPH_FAILED) << "a cycle";
+  EXPECT_TRUE(graph.IsValid());
 }
 
 }  // namespace
