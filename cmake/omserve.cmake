@@ -14,6 +14,11 @@ if(OMSERVE_SANITIZE)
   endif()
 endif()
 
+if(OMSERVE_BUILD_FUZZERS)
+  # Coverage of all that a fuzz target is linked from leads libFuzzer to new paths.
+  target_compile_options(omserve_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
 function(omserve_library NAME)
   cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
   add_library(${NAME} STATIC ${ARG_SRCS})

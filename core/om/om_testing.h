@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "core/om/om_file.h"
-#include "gtest/gtest.h"
 
 namespace omserve::testing {
 
