@@ -8,7 +8,14 @@
 
 #include "core/graph/graph.h"
 #include "core/import/air/air_importer.h"
+#include "google/protobuf/stubs/logging.h"
 #include "tests/fuzz/status_check.h"
+
+// Else protobuf reports every text that is no UTF-8.
+extern "C" int LLVMFuzzerInitialize(int*, char***) {
+  google::protobuf::SetLogHandler(nullptr);
+  return 0;
+}
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using omserve::fuzz::Check;

@@ -22,6 +22,7 @@
 #include <vector>
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
+extern "C" __attribute__((weak)) int LLVMFuzzerInitialize(int* argc, char*** argv);
 
 namespace {
 
@@ -128,6 +129,7 @@ std::string ReadAll(const std::filesystem::path& path) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (LLVMFuzzerInitialize != nullptr) LLVMFuzzerInitialize(&argc, &argv);
   crash_file = "crash-" + std::filesystem::path(argv[0]).filename().string();
   double seconds = 0;
   uint64_t runs = 0, seed = 1;

@@ -11,6 +11,7 @@
 #include "core/graph/graph.h"
 #include "core/om/model.h"
 #include "core/om/om_file.h"
+#include "google/protobuf/stubs/logging.h"
 
 namespace {
 
@@ -67,6 +68,12 @@ void FuzzModelInfo(const uint8_t* data, size_t size) {
 }
 
 }  // namespace
+
+// Else protobuf reports every text that is no UTF-8.
+extern "C" int LLVMFuzzerInitialize(int*, char***) {
+  google::protobuf::SetLogHandler(nullptr);
+  return 0;
+}
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   FuzzCluster(data, size);
