@@ -295,4 +295,21 @@ graphStatus aclgrphDumpGraph(const Graph& graph, const char_t* file, const size_
   return status.ok() ? GRAPH_SUCCESS : Report(GRAPH_FAILED, omserve::Annotate(status, "E19004"));
 }
 
+graphStatus aclgrphSetOpAttr(Graph&, aclgrphAttrType, const char_t*) {
+  return Report(GRAPH_FAILED, "E10055", "aclgrphSetOpAttr is not supported: operators keep their data types and weights");
+}
+
+graphStatus aclgrphConvertToWeightRefreshableGraphs(const Graph&, const std::vector<AscendString>&,
+                                                    WeightRefreshableGraphs&) {
+  return Report(GRAPH_FAILED, "E10055", "aclgrphConvertToWeightRefreshableGraphs is not supported: models hold no variables");
+}
+
+graphStatus aclgrphBundleBuildModel(const std::vector<GraphWithOptions>&, ModelBufferData&) {
+  return Report(GRAPH_FAILED, "E10055", "aclgrphBundleBuildModel is not supported: an OM holds one model");
+}
+
+graphStatus aclgrphBundleSaveModel(const char_t*, const ModelBufferData&) {
+  return Report(GRAPH_FAILED, "E10055", "aclgrphBundleSaveModel is not supported: an OM holds one model");
+}
+
 }  // namespace ge

@@ -101,6 +101,10 @@ TEST_F(BuildTest, WhatTheServiceCannotDoIsRefusedByName) {
     EXPECT_EQ(Build({{key, "1,2"}}), GRAPH_PARAM_INVALID) << key;
     EXPECT_THAT(GEGetErrorMsg(), HasSubstr(std::string("E10055: option '") + key));
   }
+  Graph halved = Halved();
+  EXPECT_EQ(aclgrphSetOpAttr(halved, ATTR_TYPE_KEEP_DTYPE, "c.cfg"), GRAPH_FAILED);
+  EXPECT_EQ(aclgrphBundleBuildModel({{halved, {}}}, model_), GRAPH_FAILED);
+  EXPECT_THAT(GEGetErrorMsg(), HasSubstr("E10055: aclgrphBundleBuildModel"));
   auto x = Input("x", 0, {2});
   Operator variable("v", "Variable");
   auto y = op::Neg("y").set_input_x(x);

@@ -177,6 +177,71 @@ TEST_F(SessionTest, LoadGraphTakesOnlyDistributedModels) {
   EXPECT_THAT(GEGetErrorMsg(), HasSubstr("already"));
 }
 
+// The lines of the page, with a model that takes no inputs.
+TEST(PageExampleTest, LoadsAndRuns) {
+  const Folder folder;
+  auto a = Constant<float>("a", {2}, {1, 2});
+  auto y = op::Neg("y").set_input_x(a);
+  Graph graph("page");
+  graph.SetOutputs(std::vector<Operator>{y});
+  ASSERT_EQ(aclgrphBuildInitialize(Strings{}), GRAPH_SUCCESS);
+  ModelBufferData model;
+  ASSERT_EQ(aclgrphBuildModel(graph, Strings{{ir_option::DISTRIBUTED_CLUSTER_BUILD, "1"}}, model), GRAPH_SUCCESS)
+      << GEGetErrorMsg();
+  aclgrphBuildFinalize();
+  ASSERT_EQ(aclgrphSaveModel(folder / "page", model), GRAPH_SUCCESS);
+
+  std::map<AscendString, AscendString> config = {{"ge.exec.deviceId", "0"}, {"ge.graphRunMode", "1"}};
+  Status ret = ge::GEInitialize(config);
+  ASSERT_EQ(ret, SUCCESS);
+  std::map<AscendString, AscendString> options;
+  ge::Session* session = new Session(options);
+  ASSERT_NE(session, nullptr);
+  uint32_t graph_id = 0;
+  const std::string model_path = folder / "page.om";
+  std::map<std::string, std::string> load_option;
+  ret = session->LoadGraph(graph_id, load_option, model_path);
+  EXPECT_EQ(ret, SUCCESS) << GEGetErrorMsg();
+  std::vector<ge::Tensor> inputs;
+  std::vector<ge::Tensor> outputs;
+  ret = session->RunGraph(graph_id, inputs, outputs);
+  EXPECT_EQ(ret, SUCCESS) << GEGetErrorMsg();
+  ASSERT_EQ(outputs.size(), 1u);
+  EXPECT_EQ(Values<float>(outputs[0]), (std::vector<float>{-1, -2}));
+  delete session;
+  ret = ge::GEFinalize();
+  EXPECT_EQ(ret, SUCCESS);
+}
+
+TEST(AddressTest, NobodyListens) {
+  const char* before = std::getenv("OMSERVE_ADDRESS");
+  const std::string address = before == nullptr ? "" : before;
+  ::setenv("OMSERVE_ADDRESS", "127.0.0.1:1", 1);
+  ASSERT_EQ(GEInitialize(Strings{}), SUCCESS);
+  Session session{Strings{}};
+  EXPECT_EQ(session.GetSessionId(), 0u);
+  EXPECT_THAT(GEGetErrorMsg(), ::testing::AllOf(HasSubstr("E10062"), HasSubstr("OMSERVE_ADDRESS"), HasSubstr("127.0.0.1:1")));
+  EXPECT_EQ(session.AddGraph(0, Doubled("nobody")), FAILED);
+  EXPECT_EQ(GEFinalize(), SUCCESS);
+  if (address.empty()) {
+    ::unsetenv("OMSERVE_ADDRESS");
+  } else {
+    ::setenv("OMSERVE_ADDRESS", address.c_str(), 1);
+  }
+}
+
+TEST_F(SessionTest, SessionsDoNotSeeEachOthersGraphs) {
+  Session first{Strings{}};
+  Session second{Strings{}};
+  EXPECT_NE(first.GetSessionId(), second.GetSessionId());
+  EXPECT_EQ(first.AddGraph(0, Doubled("same")), SUCCESS);
+  std::vector<Tensor> outputs;
+  EXPECT_EQ(second.RunGraph(0, {}, outputs), FAILED);
+  EXPECT_EQ(second.AddGraph(0, Doubled("same", {1})), SUCCESS);
+  EXPECT_EQ(RunOne(second, 0, Make<float>({1}, {4})), (std::vector<float>{8}));
+  EXPECT_EQ(RunOne(first, 0, Make<float>({2}, {1, 2})), (std::vector<float>{2, 4}));
+}
+
 TEST_F(SessionTest, LoadGraphRefusesVariables) {
   const Folder folder;
   // An OM that no build makes, written by a program beside this one.

@@ -60,6 +60,25 @@ GE_FUNC_VISIBILITY graphStatus aclgrphGetIRVersion(int32_t *major_version, int32
 // Writes the graph as readable text into `file`, a name of `length` characters.
 GE_FUNC_VISIBILITY graphStatus aclgrphDumpGraph(const Graph &graph, const char_t *file, const size_t length);
 
+// Declared so that code which names them compiles; GRAPH_FAILED with a text (E10055): operators keep their data types and
+// weights as the graph has them, and an OM holds one model.
+enum aclgrphAttrType { ATTR_TYPE_KEEP_DTYPE = 0, ATTR_TYPE_WEIGHT_COMPRESS };
+struct GraphWithOptions {
+  Graph graph;
+  std::map<AscendString, AscendString> build_options;
+};
+struct WeightRefreshableGraphs {
+  Graph infer_graph;
+  Graph var_init_graph;
+  Graph var_update_graph;
+};
+GE_FUNC_VISIBILITY graphStatus aclgrphSetOpAttr(Graph &graph, aclgrphAttrType attr_type, const char_t *cfg_path);
+GE_FUNC_VISIBILITY graphStatus aclgrphConvertToWeightRefreshableGraphs(const Graph &origin_graph,
+                                                                       const std::vector<AscendString> &const_names,
+                                                                       WeightRefreshableGraphs &weight_refreshable_graphs);
+GE_FUNC_VISIBILITY graphStatus aclgrphBundleBuildModel(const std::vector<GraphWithOptions> &graphs, ModelBufferData &model);
+GE_FUNC_VISIBILITY graphStatus aclgrphBundleSaveModel(const char_t *output_file, const ModelBufferData &model);
+
 }  // namespace ge
 
 #endif  // OMSERVE_GE_GE_GE_IR_BUILD_H_
