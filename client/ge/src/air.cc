@@ -12,6 +12,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "core/base/status.h"
+#include "core/om/ge_ir_names.h"
 #include "ge/ge_ir.pb.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
@@ -294,6 +295,10 @@ class Reader {
       ASSIGN_OR_RETURN_WITH(auto edge, Edge(text), "an output of the graph");
       if (edge.second >= 0) graph_->outputs.push_back({edge.first, static_cast<size_t>(edge.second)});
     }
+    auto names = def_.attr().find(omserve::kOutputNamesAttr);
+    if (names != def_.attr().end() && names->second.list().s_size() == static_cast<int>(graph_->outputs.size())) {
+      graph_->output_names.assign(names->second.list().s().begin(), names->second.list().s().end());
+    }
     std::sort(inputs_.begin(), inputs_.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
     for (auto& [index, op] : inputs_) graph_->inputs.push_back(std::move(op));
     return GraphAccess::Make(graph_);
@@ -405,6 +410,7 @@ absl::StatusOr<std::string> GraphToAir(const Graph& graph) {
     if (op->type == "Data") def->add_input(absl::StrCat(op->name, ":0"));
   }
   for (const GraphImpl::Output& output : impl->outputs) def->add_output(absl::StrCat(output.op->name, ":", output.index));
+  if (!impl->output_names.empty()) AttrWriter{&(*def->mutable_attr())[omserve::kOutputNamesAttr]}(impl->output_names);
   if (model.ByteSizeLong() > static_cast<size_t>(std::numeric_limits<int32_t>::max())) {
     return absl::ResourceExhaustedError(absl::StrCat("graph '", impl->name, "' has ", model.ByteSizeLong(),
                                                      " bytes as AIR; files of this kind end at 2 GiB"));

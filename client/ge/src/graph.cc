@@ -125,6 +125,7 @@ Graph& Graph::SetOutputs(const std::vector<Operator>& outputs) {
 Graph& Graph::SetOutputs(const std::vector<std::pair<Operator, std::vector<size_t>>>& outputs) {
   GraphImpl& graph = Made(impl_);
   graph.outputs.clear();
+  graph.output_names.clear();
   for (const auto& [output, indices] : outputs) {
     const OpPtr& op = OperatorAccess::Of(output);
     if (op == nullptr) {
@@ -285,6 +286,7 @@ graphStatus Graph::RemoveNode(GNode& node) {
   }
   std::erase(impl_->held, node.op_);
   std::erase(impl_->inputs, node.op_);
+  impl_->output_names.clear();
   std::erase_if(impl_->outputs, [&](const GraphImpl::Output& output) { return output.op == node.op_; });
   return GRAPH_SUCCESS;
 }

@@ -94,6 +94,8 @@ class GraphImpl {
   std::vector<std::shared_ptr<OperatorImpl>> held;
   std::vector<std::shared_ptr<OperatorImpl>> inputs;  // as SetInputs gave them
   std::vector<Output> outputs;
+  // Of a graph from AIR that has names for its outputs; they hold as long as the outputs do.
+  std::vector<std::string> output_names;
   std::vector<std::string> errors;
   bool need_iteration = false;
 };

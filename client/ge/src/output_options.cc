@@ -53,6 +53,7 @@ absl::Status Choose(GraphImpl& graph, const std::string& nodes) {
     outputs.push_back({found, index});
   }
   graph.outputs = std::move(outputs);
+  graph.output_names.clear();
   return absl::OkStatus();
 }
 
