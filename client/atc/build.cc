@@ -77,7 +77,8 @@ absl::StatusOr<std::string> Source(const Options& options) {
 absl::Status WriteOrdinaryOm(const std::string& cluster_om, const std::string& path) {
   ASSIGN_OR_RETURN(const std::unique_ptr<OmFile> om, OmFile::Open(cluster_om));
   const OmSubmodel& slice = om->submodels().front();
-  return WriteFileAtomically(path, slice.file->view().substr(slice.offset, slice.size));
+  const std::string_view bytes = slice.file->view().substr(slice.offset, slice.size);
+  return WriteFileAtomically(path, {bytes.data(), bytes.size()});
 }
 
 std::string LogLevel(const Options& options) { return options["log"] == "null" ? "error" : options["log"]; }

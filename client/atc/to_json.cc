@@ -3,9 +3,10 @@
 #include "client/atc/model_files.h"
 #include "core/base/file.h"
 #include "core/base/status.h"
+#include "core/import/onnx/onnx_importer.h"
+#include "core/om/ge_ir.h"
 #include "google/protobuf/util/json_util.h"
 #include "nlohmann/json.hpp"
-#include "protos/onnx/onnx.pb.h"
 
 namespace omserve::atc {
 namespace {
@@ -39,34 +40,27 @@ absl::StatusOr<ordered_json> GraphJson(const ge::proto::ModelDef& model) {
   return json;
 }
 
-// Empties the bytes of weights.
-void DropWeights(onnx::GraphProto* graph) {
-  auto drop = [](onnx::TensorProto* tensor) {
-    tensor->clear_raw_data();
-    tensor->clear_float_data();
-    tensor->clear_int32_data();
-    tensor->clear_int64_data();
-    tensor->clear_double_data();
-    tensor->clear_uint64_data();
-  };
-  for (onnx::TensorProto& tensor : *graph->mutable_initializer()) drop(&tensor);
-  for (onnx::NodeProto& node : *graph->mutable_node()) {
-    for (onnx::AttributeProto& attribute : *node.mutable_attribute()) {
-      if (attribute.has_t()) drop(attribute.mutable_t());
-      if (attribute.has_g()) DropWeights(attribute.mutable_g());
-    }
+absl::StatusOr<ge::proto::ModelDef> ReadAir(const std::string& path) {
+  ASSIGN_OR_RETURN_WITH(const std::shared_ptr<const MappedFile> file, MappedFile::Open(path), "E10410");
+  ge::proto::ModelDef model;
+  const std::string_view bytes = file->view();
+  if (bytes.size() > INT32_MAX || !model.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return absl::InvalidArgumentError(absl::StrCat("E19005: ", path, " is not an AIR file"));
   }
+  return model;
 }
 
-template <typename Message>
-absl::StatusOr<Message> ParseFile(const std::string& path, const char* kind) {
-  ASSIGN_OR_RETURN_WITH(const std::shared_ptr<const MappedFile> file, MappedFile::Open(path), "E10410");
-  Message message;
-  const std::string_view bytes = file->view();
-  if (bytes.size() > INT32_MAX || !message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-    return absl::InvalidArgumentError(absl::StrCat("E19005: ", path, " is not ", kind));
+// The graph that the importer makes of it, in the operators of GE IR.
+absl::StatusOr<ge::proto::ModelDef> ReadOnnx(const std::string& path) {
+  ASSIGN_OR_RETURN_WITH(const Graph graph, ImportOnnx(path), "import");
+  ge::proto::ModelDef model;
+  model.set_name(graph.name());
+  WeightRanges places;  // of no bytes: they are left out
+  for (int32_t id : graph.NodeIds()) {
+    if (graph.node(id)->is_const()) places[id] = {};
   }
-  return message;
+  RETURN_IF_ERROR(GraphToGe(graph, places, model.add_graph()));
+  return model;
 }
 
 absl::StatusOr<ordered_json> JsonOf(const Options& options) {
@@ -79,13 +73,9 @@ absl::StatusOr<ordered_json> JsonOf(const Options& options) {
     }
     return json;
   }
-  if (options.framework == Framework::kAir) {
-    ASSIGN_OR_RETURN(const auto model, ParseFile<ge::proto::ModelDef>(options["model"], "an AIR file"));
-    return GraphJson(model);
-  }
-  ASSIGN_OR_RETURN(auto model, ParseFile<onnx::ModelProto>(options["model"], "an ONNX file"));
-  DropWeights(model.mutable_graph());
-  return MessageJson(model);
+  ASSIGN_OR_RETURN(const ge::proto::ModelDef model,
+                   options.framework == Framework::kAir ? ReadAir(options["model"]) : ReadOnnx(options["model"]));
+  return GraphJson(model);
 }
 
 }  // namespace
