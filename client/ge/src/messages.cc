@@ -3,8 +3,8 @@
 #include <mutex>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "client/cann/errors.h"
 
 namespace ge {
 namespace {
@@ -36,21 +36,9 @@ std::string Take(std::string& all) {
 
 }  // namespace
 
-size_t FindCode(absl::string_view text) {
-  for (size_t at = 0; at + 7 < text.size(); ++at) {
-    if (text[at] != 'E' || text[at + 6] != ':' || (at > 0 && text[at - 1] != ' ')) continue;
-    bool code = absl::ascii_isupper(text[at + 1]) || absl::ascii_isdigit(text[at + 1]);
-    for (size_t i = at + 2; i < at + 6; ++i) code = code && absl::ascii_isalnum(text[i]);
-    if (code) return at;
-  }
-  return absl::string_view::npos;
-}
-
 Status Report(Status code, const absl::Status& status) {
-  const absl::string_view text = status.message();
-  const size_t at = FindCode(text);
-  if (at == absl::string_view::npos) return Report(code, "E19999", text);
-  return Report(code, text.substr(at, 6), absl::StrCat(text.substr(0, at), text.substr(at + 8)));
+  const omserve::cann::ErrorReport report = omserve::cann::ReportFor(status);
+  return Report(code, report.code, report.message);
 }
 
 Status Report(Status code, absl::string_view error_code, absl::string_view text) {

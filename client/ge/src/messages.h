@@ -15,9 +15,6 @@ namespace ge {
 Status Report(Status code, const absl::Status& status);
 // The same for a text of which the code is known.
 Status Report(Status code, absl::string_view error_code, absl::string_view text);
-// Where a code ("E10032: ", "EF1012: ") begins in a message, in front of which phases of a build may stand; npos.
-size_t FindCode(absl::string_view text);
-
 void Warn(absl::string_view text);
 
 // Returns and clears.

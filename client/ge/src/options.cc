@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "client/cann/errors.h"
 #include "core/base/file.h"
 #include "core/base/json.h"
 #include "core/base/status.h"
@@ -76,7 +77,7 @@ absl::Status CheckValues(const Options& options) {
 }
 
 absl::Status WithCode(const absl::Status& status, const char* code) {
-  return FindCode(status.message()) == 0 ? status : omserve::Annotate(status, code);
+  return omserve::cann::SplitCode(status.message()).has_value() ? status : omserve::Annotate(status, code);
 }
 
 bool IsOn(const Options& options, const std::string& key) { return ValueOf(options, key) == "1"; }
