@@ -40,6 +40,8 @@ TEST(LogicalDeviceIdTest, Lists) {
   EXPECT_THAT(ParsedList("0:0:0,"), HasSubstr("is no logical device id"));
   EXPECT_THAT(ParsedList("0:0~32767:0~32767"), HasSubstr("at most 65535"));
   EXPECT_THAT(ParsedList("0~32767:0~32767:0~32767:0~32767"), HasSubstr("at most 65535"));
+  // Found by fuzzing: a list that repeats itself must not take time without end.
+  EXPECT_THAT(ParsedList("0:0:0~32766,0:0:0~32766,0:0:0~32766"), HasSubstr("'0:0:0~32766' names 32767 devices after 65534"));
 }
 
 }  // namespace

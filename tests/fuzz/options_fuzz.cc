@@ -19,7 +19,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   auto devices = omserve::LogicalDeviceId::ParseList(text);
   omserve::fuzz::CheckError(devices.status());
   if (devices.ok()) {
-    for (const omserve::LogicalDeviceId& device : *devices) {
+    for (size_t i = 0; i < devices->size() && i < 100; ++i) {
+      const omserve::LogicalDeviceId& device = (*devices)[i];
       // What was read reads back as the same.
       auto again = omserve::LogicalDeviceId::ParseList(device.ToString());
       omserve::fuzz::Check(again.ok() && again->size() == 1 && (*again)[0] == device);
