@@ -138,6 +138,44 @@ TEST_F(ModelsTest, Mlp) {
   EXPECT_EQ(Values<float>(outputs[0]), expected);
 }
 
+// The other ways of the policy file: the planner's choice, stages, replicas.
+TEST_F(ModelsTest, EveryPolicyGivesTheSameNumbers) {
+  auto x = Input("x", 0, {2, 4});
+  auto up = op::MatMulV2("up").set_input_x1(x).set_input_x2(Constant("w1", {4, 8}, Whole(32)));
+  auto relu = op::Relu("relu").set_input_x(up);
+  auto down = op::MatMulV2("down").set_input_x1(relu).set_input_x2(Constant("w2", {8, 4}, Whole(32, 2)));
+  Graph graph("policies");
+  graph.SetInputs({x}).SetOutputs(std::vector<Operator>{down});
+  const std::vector<Tensor> inputs = {Make({2, 4}, Whole(8, 3))};
+  Session session{Strings{}};
+  ASSERT_EQ(session.AddGraph(0, graph), SUCCESS);
+  std::vector<Tensor> expected;
+  ASSERT_EQ(session.RunGraph(0, inputs, expected), SUCCESS) << GEGetErrorMsg();
+
+  const Folder folder;
+  ASSERT_EQ(aclgrphBuildInitialize(Strings{{ir_option::CLUSTER_CONFIG, ClusterFile(folder, 2)}}), GRAPH_SUCCESS);
+  uint32_t id = 1;
+  for (const char* policy : {R"("auto":true)", R"("auto":false,"pipeline_parallel_option":{"pipe_stage_num":2})",
+                             R"("auto":false,"data_parallel_option":{"data_parallel_size":2})"}) {
+    const std::string file = folder.Write("policy.json", std::string("{\"graph_parallel_option\":{") + policy + "}}");
+    ModelBufferData model;
+    ASSERT_EQ(aclgrphBuildModel(graph,
+                                Strings{{ir_option::DISTRIBUTED_CLUSTER_BUILD, "1"},
+                                        {ir_option::ENABLE_GRAPH_PARALLEL, "1"},
+                                        {ir_option::GRAPH_PARALLEL_OPTION_PATH, file}},
+                                model),
+              GRAPH_SUCCESS)
+        << policy << GEGetErrorMsg();
+    ASSERT_EQ(aclgrphSaveModel(folder / "model", model), GRAPH_SUCCESS);
+    ASSERT_EQ(session.LoadGraph(id, {}, folder / "model.om"), SUCCESS) << policy << GEGetErrorMsg();
+    std::vector<Tensor> outputs;
+    ASSERT_EQ(session.RunGraph(id++, inputs, outputs), SUCCESS) << policy << GEGetErrorMsg();
+    ASSERT_EQ(outputs.size(), 1u);
+    EXPECT_EQ(Values<float>(outputs[0]), Values<float>(expected[0])) << policy;
+  }
+  aclgrphBuildFinalize();
+}
+
 // Attention over two sequences: softmax(q kᵀ / 2) v, with q, k and v from one matrix product.
 TEST_F(ModelsTest, Attention) {
   constexpr int kBatch = 2;
