@@ -3,6 +3,7 @@
 #include <mutex>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "client/cann/errors.h"
 
@@ -37,14 +38,14 @@ std::string Take(std::string& all) {
 }  // namespace
 
 Status Report(Status code, const absl::Status& status) {
-  const omserve::cann::ErrorReport report = omserve::cann::ReportFor(status);
-  return Report(code, report.code, report.message);
+  const std::string block = omserve::cann::FormatBlock(omserve::cann::ReportFor(status));
+  const std::lock_guard<std::mutex> lock(TheTexts().mutex);
+  Append(TheTexts().errors, absl::StripTrailingAsciiWhitespace(block));
+  return code;
 }
 
 Status Report(Status code, absl::string_view error_code, absl::string_view text) {
-  const std::lock_guard<std::mutex> lock(TheTexts().mutex);
-  Append(TheTexts().errors, absl::StrCat(error_code, ": ", text));
-  return code;
+  return Report(code, absl::UnknownError(absl::StrCat(error_code, ": ", text)));
 }
 
 void Warn(absl::string_view text) {
