@@ -9,6 +9,7 @@
 
 namespace omserve {
 
+// Weights in files beside it stay mapped there; their paths may not leave the folder of the AIR file (PERMISSION_DENIED).
 // INVALID_ARGUMENT "not an AIR file" for damaged files and what GraphFromGe refuses; UNIMPLEMENTED for what a Graph
 // cannot hold.
 absl::StatusOr<Graph> ImportAir(const std::string& path);
