@@ -18,6 +18,12 @@ add_library(omserve_dnnl INTERFACE)
 target_include_directories(omserve_dnnl SYSTEM INTERFACE ${OMSERVE_DNNL_INCLUDE_DIR})
 target_link_libraries(omserve_dnnl INTERFACE ${OMSERVE_DNNL_LIBRARY})
 
+# CBC has a C interface and pkg-config files, and no CMake package.
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(OMSERVE_CBC REQUIRED IMPORTED_TARGET cbc)
+add_library(omserve_cbc INTERFACE)
+target_link_libraries(omserve_cbc INTERFACE PkgConfig::OMSERVE_CBC)
+
 if(OMSERVE_BUILD_TESTS)
   find_package(GTest REQUIRED)
 endif()

@@ -1,24 +1,109 @@
 #include "core/partition/search/solve.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "absl/time/clock.h"
 #include "core/base/status.h"
+#include "core/partition/search/anytime.h"
+#include "core/partition/search/branch.h"
+#include "core/partition/search/contract.h"
 #include "core/partition/search/elimination.h"
+#include "core/partition/search/flat.h"
 
 namespace omserve {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+bool AllIntegral(const CostNetwork& network) {
+  const auto integral = [](const std::vector<double>& costs) {
+    return std::all_of(costs.begin(), costs.end(), [](double cost) { return cost == kInfinity || cost == std::floor(cost); });
+  };
+  return std::all_of(network.unary.begin(), network.unary.end(), integral) &&
+         std::all_of(network.edges.begin(), network.edges.end(), [&](const auto& edge) { return integral(edge.cost); });
+}
+
+// Every variable and every edge at its own minimum.
+double TrivialBound(const CostNetwork& network) {
+  double bound = 0;
+  for (const auto& unary : network.unary) bound += *std::min_element(unary.begin(), unary.end());
+  for (const auto& edge : network.edges) bound += *std::min_element(edge.cost.begin(), edge.cost.end());
+  return bound;
+}
+
+// Runs the engines in order until one proves its answer. Returns their name.
+absl::StatusOr<std::string> RunEngines(const CostNetwork& network, const Contraction& contraction, const SolveOptions& options,
+                                       const WaitLimit& limit, Incumbent& best, SearchStatistics& statistics) {
+  const CostNetwork& core = contraction.core();
+  if (core.unary.empty()) {
+    best.Offer(network, contraction.Expand({}));
+    best.proven = true;
+    if (best.feasible) best.RaiseBound(best.cost);
+    return "contraction";
+  }
+  if (core.usages.empty()) {
+    // Rows without usages hold or break whatever is chosen; what is left is a plain network.
+    auto solved = SolveByElimination(core, {options.max_table_entries}, limit);
+    if (solved.ok()) {
+      statistics.width = solved->statistics.width;
+      best.Offer(network, contraction.Expand(solved->choice));
+      const bool rows_hold = std::all_of(core.row_limit.begin(), core.row_limit.end(), [](double slack) { return slack >= 0; });
+      best.RaiseBound(solved->lower_bound + contraction.offset());
+      if (solved->exact || !rows_hold) {
+        best.proven = true;
+        if (best.feasible) best.RaiseBound(best.cost);
+        return "contraction+elimination";
+      }
+    } else if (solved.status().code() == absl::StatusCode::kFailedPrecondition ||
+               solved.status().code() == absl::StatusCode::kInvalidArgument) {
+      if (solved.status().code() == absl::StatusCode::kFailedPrecondition) return solved.status();
+    }
+  }
+  {
+    const BranchResult branch = BranchAndBound(FlatNetwork(core), kInfinity, 20'000);
+    if (!branch.choice.empty()) best.Offer(network, contraction.Expand(branch.choice));
+    if (branch.proven && best.feasible) {
+      best.RaiseBound(best.cost);
+      best.proven = true;
+      return "contraction+branch and bound";
+    }
+  }
+  return SearchAnytime(network, contraction, options, limit, best, statistics);
+}
+
+}  // namespace
 
 absl::StatusOr<Solution> Solve(const CostNetwork& network, const SolveOptions& options, const WaitLimit& limit) {
   const absl::Time start = absl::Now();
   WaitLimit budget = limit;
   budget.deadline = std::min(limit.deadline, start + options.time_budget);
-  ASSIGN_OR_RETURN(Solution solution, SolveByElimination(network, {options.max_table_entries}, budget));
-  solution.excess = network.ExcessOf(solution.choice);
-  solution.feasible = solution.excess.row < 0;
-  solution.exact = solution.exact && solution.feasible;
-  solution.engine = "elimination";
-  solution.statistics.variables = static_cast<int>(network.unary.size());
-  solution.statistics.seconds = absl::ToDoubleSeconds(absl::Now() - start);
+  RETURN_IF_ERROR(network.Validate());
+  SearchStatistics statistics;
+  statistics.variables = static_cast<int>(network.unary.size());
+  for (const auto& edge : network.edges) statistics.edge_entries += static_cast<int64_t>(edge.cost.size());
+  Incumbent best;
+  best.integral = AllIntegral(network);
+  best.lower_bound = TrivialBound(network);
+  if (!options.warm_start.empty()) best.Offer(network, options.warm_start);
+  ASSIGN_OR_RETURN(const Contraction contraction, Contraction::Make(network, budget));
+  statistics.core_variables = static_cast<int>(contraction.core().unary.size());
+  statistics.core_edges = static_cast<int>(contraction.core().edges.size());
+  for (const auto& edge : contraction.core().edges) statistics.core_edge_entries += static_cast<int64_t>(edge.cost.size());
+  statistics.core_rows = static_cast<int>(contraction.core().row_limit.size());
+  ASSIGN_OR_RETURN(const std::string engine, RunEngines(network, contraction, options, budget, best, statistics));
+  if (!best.has_choice) return absl::DeadlineExceededError("no choice was found within the time budget");
+  Solution solution;
+  solution.choice = best.choice;
+  solution.cost = best.cost;
+  solution.lower_bound = best.lower_bound;
+  solution.exact = best.proven;
+  solution.feasible = best.feasible;
+  solution.excess = best.excess;
+  solution.engine = engine;
+  statistics.seconds = absl::ToDoubleSeconds(absl::Now() - start);
+  solution.statistics = statistics;
   return solution;
 }
 

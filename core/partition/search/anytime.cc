@@ -1,0 +1,279 @@
+#include "core/partition/search/anytime.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <thread>
+
+#include "absl/time/clock.h"
+#include "core/partition/search/block_search.h"
+#include "core/partition/search/branch.h"
+#include "core/partition/search/dual.h"
+#include "core/partition/search/elimination.h"
+#include "core/partition/search/integer_program.h"
+
+namespace omserve {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr int64_t kIntegerProgramEntries = 300'000;
+
+int64_t EntriesOf(const CostNetwork& network) {
+  int64_t entries = 0;
+  for (const auto& edge : network.edges) entries += static_cast<int64_t>(edge.cost.size());
+  return entries;
+}
+
+class Anytime {
+ public:
+  Anytime(const CostNetwork& network, const SolveOptions& options, const WaitLimit& limit, Incumbent& best,
+          SearchStatistics& statistics)
+      : network_(network), options_(options), limit_(limit), best_(best), statistics_(statistics) {}
+
+  std::string Run(const Contraction& contraction) {
+    chain_.push_back(&contraction);
+    std::vector<double> prices;
+    while (true) {
+      const Outcome outcome = SearchCore(prices);
+      if (outcome != Outcome::kSmaller) return engine_;
+    }
+  }
+
+ private:
+  enum class Outcome { kDone, kSmaller };
+
+  const CostNetwork& core() const { return chain_.back()->core(); }
+  double offset() const {
+    double offset = 0;
+    for (const Contraction* contraction : chain_) offset += contraction->offset();
+    return offset;
+  }
+  std::vector<int> Expand(std::vector<int> choice) const {
+    for (auto it = chain_.rbegin(); it != chain_.rend(); ++it) choice = (*it)->Expand(choice);
+    return choice;
+  }
+  std::vector<int> Restrict(std::vector<int> choice) const {
+    for (const Contraction* contraction : chain_) choice = contraction->Restrict(choice);
+    return choice;
+  }
+  bool Over() const { return limit_.cancelled() || absl::Now() >= limit_.deadline; }
+  double CoreUpperBound() const { return best_.feasible ? best_.cost - offset() : kInfinity; }
+  void Offer(const std::vector<int>& core_choice) { best_.Offer(network_, Expand(core_choice)); }
+
+  // One core: rounds until proven, out of time, or small enough to be contracted again.
+  Outcome SearchCore(std::vector<double>& prices) {
+    const FlatNetwork flat(core());
+    const int64_t entries = EntriesOf(core());
+    if (flat.variables() == 0) {
+      Close("contraction");
+      return Outcome::kDone;
+    }
+    Dual dual(flat);
+    if (!prices.empty()) dual.SetPrices(prices);
+    BlockSearch first(flat, options_.seed * 2 + 1), second(flat, options_.seed * 2 + 2);
+    bool first_started = false;
+    if (best_.has_choice) {
+      first.Start(Restrict(best_.choice));
+      first_started = true;
+    }
+    const auto stop = [this] { return Over(); };
+    int64_t work = std::clamp<int64_t>(8 * entries, 200'000, 200'000'000);
+    int64_t values = static_cast<int64_t>(flat.unary.size());
+    double first_seen = kInfinity;
+    int quiet = 0;
+    bool tried_program = false;
+    for (int round = 0;; ++round) {
+      const double upper = CoreUpperBound();
+      const bool dual_rests = dual.settled() && round % 8 != 0;
+      const auto run_dual = [&] {
+        const int64_t end = dual.work() + work;
+        int checked = 0;
+        while (dual.work() < end && (checked++ == 0 || !Over())) {
+          dual.Sweep(upper);
+          Consider(flat, dual.labelling());
+        }
+        dual.Bound();
+      };
+      const auto run_first = [&] {
+        first.SetPrices(dual_prices_);
+        if (first_started) first.Run(work, stop);
+      };
+      const auto run_second = [&] {
+        second.SetPrices(dual_prices_);
+        if (first.has_best() && !second.has_best()) second.Start(first.best());
+        second.Run(work, stop);
+      };
+      dual_prices_ = dual.best_prices();
+      candidate_.clear();
+      const bool use_second = dual_rests && first.has_best();
+      if (options_.threads > 1) {
+        std::thread helper(run_first);
+        use_second ? run_second() : run_dual();
+        helper.join();
+      } else {
+        run_first();
+        use_second ? run_second() : run_dual();
+      }
+      if (!candidate_.empty()) Offer(candidate_);
+      if (first_started) Offer(first.has_best() ? first.best() : first.current());
+      if (second.has_best()) Offer(second.best());
+      best_.RaiseBound(dual.best_bound() + offset());
+      statistics_.sweeps = sweeps_before_ + dual.sweeps();
+      statistics_.moves = moves_before_ + first.moves() + second.moves();
+      engine_ = "contraction+message passing+block moves";
+      if (best_.proven || Over()) return Outcome::kDone;
+      // Where to search next.
+      const double now = first.has_best() ? first.best_cost() : kInfinity;
+      quiet = now < first_seen * (1 - 1e-5) ? 0 : quiet + 1;
+      first_seen = std::min(first_seen, now);
+      if (!first_started && (dual.sweeps() >= 150 || !best_.has_choice)) {
+        if (dual.sweeps() >= 150) {
+          first.Start(dual.labelling());
+          first_started = true;
+        }
+      } else if (first_started && quiet >= 4) {
+        // Stuck: begin from another labelling; the best is kept.
+        quiet = 0;
+        first_seen = kInfinity;
+        first.Start(dual.labelling());
+        first.ForgetBest();
+      }
+      if (!best_.feasible) continue;
+      // Prune when that leaves clearly less.
+      if (round % 4 == 3 || dual.settled()) {
+        dual.Bound();
+        int64_t left = 0;
+        for (int v = 0; v < flat.variables(); ++v) {
+          for (int k = 0; k < flat.size[v]; ++k) left += dual.Marginal(v, k) <= CoreUpperBound();
+        }
+        if (left < values - std::max<int64_t>(values / 8, 2)) {
+          if (Contract(dual.Pruned(core(), CoreUpperBound(), false), dual.best_prices())) {
+            prices = prices_;
+            sweeps_before_ = statistics_.sweeps;
+            moves_before_ = statistics_.moves;
+            return Outcome::kSmaller;
+          }
+        }
+      }
+      if (dual.settled() && !tried_program) {
+        tried_program = true;
+        if (TrySmall(dual)) return Outcome::kDone;
+      }
+    }
+  }
+
+  // Keeps the cheapest labelling of the round that fits.
+  void Consider(const FlatNetwork& flat, const std::vector<int>& labelling) {
+    const double cost = flat.CostOf(labelling);
+    if (cost >= CoreUpperBound() || (!candidate_.empty() && cost >= candidate_cost_)) return;
+    for (double excess : flat.Excess(labelling)) {
+      if (excess > 0) return;
+    }
+    candidate_ = labelling;
+    candidate_cost_ = cost;
+  }
+
+  bool Contract(const CostNetwork& pruned, const std::vector<double>& prices) {
+    auto smaller = Contraction::Make(pruned, limit_);
+    if (!smaller.ok()) return false;
+    owned_.push_back(std::make_unique<Contraction>(*std::move(smaller)));
+    prices_.assign(owned_.back()->rows().size(), 0);
+    // The price of a row that left goes to the nearest one that stayed.
+    const std::vector<int>& rows = owned_.back()->rows();
+    for (int row = 0; row < static_cast<int>(prices.size()) && !rows.empty(); ++row) {
+      size_t near = static_cast<size_t>(std::lower_bound(rows.begin(), rows.end(), row) - rows.begin());
+      if (near == rows.size() || (near > 0 && row - rows[near - 1] < rows[near] - row)) --near;
+      prices_[near] += prices[row];
+    }
+    chain_.push_back(owned_.back().get());
+    return true;
+  }
+
+  // Everything below the bound was ruled out: what is left of the core is decided.
+  void Close(const char* engine) {
+    Offer({});
+    if (best_.feasible) best_.RaiseBound(best_.cost);
+    best_.proven = true;
+    engine_ = engine;
+  }
+
+  // A settled dual and a small core: branch and bound, then the integer program. True when that ended the search.
+  bool TrySmall(Dual& dual) {
+    dual.SetPrices(dual.best_prices());
+    for (int i = 0; i < 20; ++i) dual.Settle();
+    dual.Bound();
+    const double upper = CoreUpperBound();
+    auto smaller = Contraction::Make(dual.Pruned(core(), upper, true), limit_);
+    if (!smaller.ok()) return false;
+    if (EntriesOf(smaller->core()) > kIntegerProgramEntries) return false;
+    const auto offer = [&](const std::vector<int>& choice) { Offer(smaller->Expand(choice)); };
+    const FlatNetwork flat(smaller->core());
+    const BranchResult branch = BranchAndBound(flat, kInfinity, 200'000);
+    if (!branch.choice.empty()) offer(branch.choice);
+    if (branch.proven) {
+      best_.RaiseBound(best_.cost);
+      best_.proven = true;
+      engine_ = "contraction+message passing+branch and bound";
+      return true;
+    }
+    std::vector<double> prices(smaller->rows().size());
+    for (size_t row = 0; row < prices.size(); ++row) prices[row] = dual.best_prices()[smaller->rows()[row]];
+    std::vector<int> incumbent = smaller->Restrict(Restrict(best_.choice));
+    if (smaller->core().CostOf(incumbent) == kInfinity || smaller->core().ExcessOf(incumbent).row >= 0) incumbent.clear();
+    const IntegerProgramResult program =
+        SolveIntegerProgram(smaller->core(), best_.lower_bound - offset() - smaller->offset(), upper - smaller->offset(), incumbent, prices, limit_.deadline);
+    engine_ = "contraction+message passing+integer program";
+    if (!program.choice.empty()) offer(program.choice);
+    best_.RaiseBound(program.proven ? best_.cost : std::min(best_.cost, program.bound + smaller->offset() + offset()));
+    if (program.proven) best_.proven = true;
+    return best_.proven || Over();
+  }
+
+  const CostNetwork& network_;
+  const SolveOptions& options_;
+  const WaitLimit& limit_;
+  Incumbent& best_;
+  SearchStatistics& statistics_;
+  std::vector<const Contraction*> chain_;
+  std::vector<std::unique_ptr<Contraction>> owned_;
+  std::vector<double> prices_, dual_prices_;
+  std::vector<int> candidate_;
+  double candidate_cost_ = 0;
+  int64_t sweeps_before_ = 0, moves_before_ = 0;
+  std::string engine_;
+};
+
+}  // namespace
+
+bool Incumbent::Offer(const CostNetwork& network, const std::vector<int>& candidate) {
+  const double candidate_cost = network.CostOf(candidate);
+  if (candidate_cost == kInfinity || (feasible && candidate_cost >= cost)) return false;
+  const CostNetwork::Excess candidate_excess = network.ExcessOf(candidate);
+  const bool fits = candidate_excess.row < 0;
+  if (has_choice && !fits && (feasible || candidate_excess.amount >= excess.amount)) return false;
+  has_choice = true;
+  feasible = fits;
+  choice = candidate;
+  cost = candidate_cost;
+  excess = candidate_excess;
+  RaiseBound(lower_bound);
+  return true;
+}
+
+void Incumbent::RaiseBound(double bound) {
+  if (integral) bound = std::ceil(bound);
+  lower_bound = std::max(lower_bound, bound);
+  if (feasible && lower_bound >= cost) {
+    lower_bound = cost;
+    proven = true;
+  }
+}
+
+std::string SearchAnytime(const CostNetwork& network, const Contraction& contraction, const SolveOptions& options,
+                          const WaitLimit& limit, Incumbent& best, SearchStatistics& statistics) {
+  return Anytime(network, options, limit, best, statistics).Run(contraction);
+}
+
+}  // namespace omserve

@@ -1,0 +1,215 @@
+#include "core/partition/search/integer_program.h"
+
+#include <coin/Cbc_C_Interface.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+
+namespace omserve {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+// Columns of the program, in compressed form.
+struct Matrix {
+  std::vector<int> start = {0}, index;
+  std::vector<double> value, objective;
+  void Put(int row, double coefficient) {
+    index.push_back(row);
+    value.push_back(coefficient);
+  }
+  void EndColumn(double cost) {
+    objective.push_back(cost);
+    start.push_back(static_cast<int>(index.size()));
+  }
+  int columns() const { return static_cast<int>(objective.size()); }
+};
+
+class Program {
+ public:
+  Program(const CostNetwork& network, double scale) : network_(network), scale_(scale) {
+    int next = 0;
+    for (const auto& unary : network.unary) {
+      first_column_.push_back(next);
+      next += static_cast<int>(unary.size());
+    }
+    values_ = next;
+    edges_of_.resize(network.unary.size());
+    int row = static_cast<int>(network.unary.size());
+    for (size_t e = 0; e < network.edges.size(); ++e) {
+      const CostNetwork::Edge& edge = network.edges[e];
+      row_of_edge_.push_back(row);
+      row += static_cast<int>(network.unary[edge.a].size() + network.unary[edge.b].size());
+      edges_of_[edge.a].push_back(static_cast<int>(e));
+      edges_of_[edge.b].push_back(static_cast<int>(e));
+    }
+    structural_rows_ = row;
+    usages_of_.resize(network.unary.size());
+    for (size_t u = 0; u < network.usages.size(); ++u) usages_of_[network.usages[u].variable].push_back(static_cast<int>(u));
+  }
+
+  int columns() const { return values_; }
+
+  // Makes and solves the program with the memory rows `rows`.
+  Cbc_Model* Solve(const std::vector<int>& rows, const std::vector<int>& incumbent, double cutoff, double seconds) const {
+    Matrix matrix;
+    for (size_t v = 0; v < network_.unary.size(); ++v) {
+      for (size_t k = 0; k < network_.unary[v].size(); ++k) {
+        matrix.Put(static_cast<int>(v), 1);
+        for (int e : edges_of_[v]) {
+          const CostNetwork::Edge& edge = network_.edges[static_cast<size_t>(e)];
+          const size_t place = edge.a == static_cast<int>(v) ? k : network_.unary[edge.a].size() + k;
+          matrix.Put(row_of_edge_[static_cast<size_t>(e)] + static_cast<int>(place), -1);
+        }
+        for (size_t r = 0; r < rows.size(); ++r) {
+          double amount = 0;
+          for (int u : usages_of_[v]) {
+            const CostNetwork::Usage& usage = network_.usages[static_cast<size_t>(u)];
+            if (usage.first_row <= rows[r] && rows[r] < usage.end_row) amount += usage.amount[k];
+          }
+          if (amount != 0) matrix.Put(structural_rows_ + static_cast<int>(r), amount / RowScale(rows[r]));
+        }
+        matrix.EndColumn(network_.unary[v][k] * scale_);
+      }
+    }
+    for (size_t e = 0; e < network_.edges.size(); ++e) {
+      const CostNetwork::Edge& edge = network_.edges[e];
+      const size_t ka = network_.unary[edge.a].size(), kb = network_.unary[edge.b].size();
+      for (size_t k = 0; k < ka; ++k) {
+        for (size_t l = 0; l < kb; ++l) {
+          const double cost = edge.cost[k * kb + l];
+          if (cost == kInfinity) continue;
+          matrix.Put(row_of_edge_[e] + static_cast<int>(k), 1);
+          matrix.Put(row_of_edge_[e] + static_cast<int>(ka + l), 1);
+          matrix.EndColumn(cost * scale_);
+        }
+      }
+    }
+    const size_t n_rows = static_cast<size_t>(structural_rows_) + rows.size();
+    std::vector<double> lower(n_rows, 0), upper(n_rows, 0);
+    for (size_t v = 0; v < network_.unary.size(); ++v) lower[v] = upper[v] = 1;
+    for (size_t r = 0; r < rows.size(); ++r) {
+      lower[static_cast<size_t>(structural_rows_) + r] = -1e30;
+      upper[static_cast<size_t>(structural_rows_) + r] = network_.row_limit[static_cast<size_t>(rows[r])] / RowScale(rows[r]);
+    }
+    std::vector<double> column_lower(static_cast<size_t>(matrix.columns()), 0), column_upper(static_cast<size_t>(matrix.columns()), 1);
+    Cbc_Model* model = Cbc_newModel();
+    Cbc_loadProblem(model, matrix.columns(), static_cast<int>(n_rows), matrix.start.data(), matrix.index.data(), matrix.value.data(),
+                    column_lower.data(), column_upper.data(), matrix.objective.data(), lower.data(), upper.data());
+    for (int column = 0; column < values_; ++column) Cbc_setInteger(model, column);
+    Cbc_setLogLevel(model, 0);
+    Cbc_setParameter(model, "logLevel", "0");
+    Cbc_setParameter(model, "timeMode", "elapsed");
+    Cbc_setParameter(model, "sec", absl::StrCat(seconds).c_str());
+    Cbc_setParameter(model, "ratio", "0");
+    Cbc_setParameter(model, "allow", "1e-7");
+    if (!incumbent.empty()) {
+      std::vector<int> column;
+      std::vector<double> one;
+      for (size_t v = 0; v < incumbent.size(); ++v) {
+        column.push_back(first_column_[v] + incumbent[v]);
+        one.push_back(1);
+      }
+      Cbc_setMIPStartI(model, static_cast<int>(column.size()), column.data(), one.data());
+    }
+    if (cutoff < kInfinity) Cbc_setParameter(model, "cutoff", absl::StrCat(cutoff * scale_).c_str());
+    Cbc_solve(model);
+    return model;
+  }
+
+  std::vector<int> ChoiceOf(const double* solution) const {
+    std::vector<int> choice;
+    for (size_t v = 0; v < network_.unary.size(); ++v) {
+      const double* own = solution + first_column_[v];
+      choice.push_back(static_cast<int>(std::max_element(own, own + network_.unary[v].size()) - own));
+    }
+    return choice;
+  }
+
+ private:
+  double RowScale(int row) const { return std::max(1.0, std::abs(network_.row_limit[static_cast<size_t>(row)]) * 1e-3); }
+
+  const CostNetwork& network_;
+  const double scale_;
+  std::vector<int> first_column_, row_of_edge_;
+  std::vector<std::vector<int>> edges_of_, usages_of_;
+  int values_ = 0, structural_rows_ = 0;
+};
+
+// The fullest row of each stretch of rows that break.
+void AddBroken(const CostNetwork& network, const std::vector<double>& use, std::set<int>& rows) {
+  int worst = -1;
+  for (int row = 0; row <= static_cast<int>(use.size()); ++row) {
+    const bool broken = row < static_cast<int>(use.size()) && use[row] > network.row_limit[row];
+    if (!broken) {
+      if (worst >= 0) rows.insert(worst);
+      worst = -1;
+    } else if (worst < 0 || use[row] - network.row_limit[row] > use[worst] - network.row_limit[worst]) {
+      worst = row;
+    }
+  }
+}
+
+}  // namespace
+
+IntegerProgramResult SolveIntegerProgram(const CostNetwork& network, double lower_bound, double upper_bound,
+                                         const std::vector<int>& incumbent, const std::vector<double>& prices,
+                                         absl::Time deadline) {
+  IntegerProgramResult result;
+  result.bound = lower_bound;
+  // The solver's tolerances are absolute: the range that matters is brought to at most a million.
+  const double range = std::max(upper_bound - lower_bound, 1.0);
+  const double scale = upper_bound == kInfinity ? 1.0 : std::min(1.0, 1e6 / range);
+  const Program program(network, scale);
+  std::set<int> rows;
+  for (int row = 0; row < static_cast<int>(prices.size()); ++row) {
+    if (prices[row] > 0) rows.insert(row);
+  }
+  constexpr size_t kMostRows = 200;
+  if (network.row_limit.size() <= kMostRows) {
+    for (int row = 0; row < static_cast<int>(network.row_limit.size()); ++row) rows.insert(row);
+  } else if (rows.size() > kMostRows) {
+    std::vector<int> dear(rows.begin(), rows.end());
+    std::partial_sort(dear.begin(), dear.begin() + kMostRows, dear.end(), [&](int x, int y) { return prices[x] > prices[y]; });
+    rows = std::set<int>(dear.begin(), dear.begin() + kMostRows);
+  }
+  while (true) {
+    const double seconds = absl::ToDoubleSeconds(deadline - absl::Now());
+    if (seconds < 0.05) return result;
+    const std::unique_ptr<Cbc_Model, void (*)(Cbc_Model*)> model(
+        program.Solve({rows.begin(), rows.end()}, incumbent, upper_bound, seconds), &Cbc_deleteModel);
+    const double slack = 1e-6 * std::max(1.0, scale * range);  // what the solver's tolerances can hide
+    if (Cbc_isProvenInfeasible(model.get())) {
+      // Nothing below the cutoff.
+      result.proven = true;
+      result.bound = upper_bound;
+      return result;
+    }
+    const double possible = (Cbc_getBestPossibleObjValue(model.get()) - slack) / scale;
+    const bool optimal = Cbc_isProvenOptimal(model.get());
+    if (!Cbc_isContinuousUnbounded(model.get()) && std::abs(possible) < 1e29) {
+      result.bound = std::max(result.bound, std::min(possible, upper_bound));
+    }
+    const double* solution = Cbc_bestSolution(model.get());
+    if (solution == nullptr) return result;
+    std::vector<int> choice = program.ChoiceOf(solution);
+    const std::vector<double> use = network.RowUse(choice);
+    const size_t before = rows.size();
+    AddBroken(network, use, rows);
+    if (network.ExcessOf(choice).row < 0) {
+      result.choice = std::move(choice);
+      result.proven = optimal;
+      return result;
+    }
+    if (rows.size() == before) return result;  // broken only by the solver's own tolerance
+  }
+}
+
+}  // namespace omserve

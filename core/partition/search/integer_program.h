@@ -1,0 +1,29 @@
+// The core as an integer program, solved by COIN-OR CBC.
+//
+// Local-polytope form: s[i,p] in {0,1}; e[ij,pq] >= 0 continuous; sum_p s = 1; sum_q e[ij,pq] = s[i,p]; sum_p e[ij,pq] =
+// s[j,q]; one row per memory row that matters (added when a solution breaks it). Forbidden pairs have no column.
+#ifndef OMSERVE_CORE_PARTITION_SEARCH_INTEGER_PROGRAM_H_
+#define OMSERVE_CORE_PARTITION_SEARCH_INTEGER_PROGRAM_H_
+
+#include <vector>
+
+#include "absl/time/time.h"
+#include "core/partition/search/network.h"
+
+namespace omserve {
+
+struct IntegerProgramResult {
+  bool proven = false;       // no choice is cheaper than `bound`
+  std::vector<int> choice;   // the best found that keeps the rows; empty when none
+  double bound = 0;          // certified up to the solver's tolerances
+};
+
+// Searches for something cheaper than `upper_bound` (infinity when nothing is known). `lower_bound` is known to hold;
+// `incumbent` (may be empty) costs upper_bound; rows with a price are in the program from the start. Sequential.
+IntegerProgramResult SolveIntegerProgram(const CostNetwork& network, double lower_bound, double upper_bound,
+                                         const std::vector<int>& incumbent, const std::vector<double>& prices,
+                                         absl::Time deadline);
+
+}  // namespace omserve
+
+#endif  // OMSERVE_CORE_PARTITION_SEARCH_INTEGER_PROGRAM_H_
