@@ -159,7 +159,8 @@ class Anytime {
       }
       if (dual.settled() && !tried_program) {
         tried_program = true;
-        if (TrySmall(dual)) return Outcome::kDone;
+        // O1 ends where the multipliers have brought it; O2 goes on until the time is over.
+        if (TrySmall(dual) || options_.level == SearchLevel::kO1) return Outcome::kDone;
       }
     }
   }
@@ -218,6 +219,7 @@ class Anytime {
       engine_ = "contraction+message passing+branch and bound";
       return true;
     }
+    if (options_.level == SearchLevel::kO1) return false;
     std::vector<double> prices(smaller->rows().size());
     for (size_t row = 0; row < prices.size(); ++row) prices[row] = dual.best_prices()[smaller->rows()[row]];
     std::vector<int> incumbent = smaller->Restrict(Restrict(best_.choice));

@@ -1,0 +1,232 @@
+#include "core/partition/search/solve.h"
+
+#include <limits>
+#include <random>
+
+#include "core/partition/search/contract.h"
+#include "gtest/gtest.h"
+
+namespace omserve {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+struct Shape {
+  int max_variables = 7, max_values = 4;
+  double density = 0.4, forbidden = 0.15;
+  int rows = 0;
+};
+
+int Uniform(std::mt19937& rng, int low, int high) { return std::uniform_int_distribution<int>(low, high)(rng); }
+
+void AddRandomEdge(std::mt19937& rng, CostNetwork& network, int a, int b, double forbidden) {
+  CostNetwork::Edge edge{a, b, {}};
+  edge.cost.resize(network.unary[a].size() * network.unary[b].size());
+  // A third are near functions: what contraction lives on.
+  const bool function = Uniform(rng, 0, 2) == 0;
+  for (size_t i = 0; i < edge.cost.size(); ++i) {
+    const bool diagonal = i / network.unary[b].size() % network.unary[b].size() == i % network.unary[b].size();
+    const bool bad = function ? !diagonal : Uniform(rng, 0, 999) < forbidden * 1000;
+    edge.cost[i] = bad ? kInfinity : Uniform(rng, 0, 20);
+  }
+  network.edges.push_back(edge);
+}
+
+CostNetwork RandomNetwork(std::mt19937& rng, const Shape& shape) {
+  CostNetwork network;
+  const int n = Uniform(rng, 1, shape.max_variables);
+  for (int v = 0; v < n; ++v) {
+    std::vector<double> unary(static_cast<size_t>(Uniform(rng, 1, shape.max_values)));
+    for (double& cost : unary) cost = Uniform(rng, 0, 20);
+    network.unary.push_back(unary);
+  }
+  for (int a = 0; a < n; ++a) {
+    for (int b = 0; b < n; ++b) {
+      if (a != b && Uniform(rng, 0, 999) < shape.density * 1000) AddRandomEdge(rng, network, a, b, shape.forbidden);
+    }
+  }
+  if (shape.rows == 0) return network;
+  for (int row = 0; row < shape.rows; ++row) network.row_limit.push_back(Uniform(rng, 4 * n, 9 * n));
+  for (int v = 0; v < n; ++v) {
+    for (int i = Uniform(rng, 0, 2); i > 0; --i) {
+      const int first = Uniform(rng, 0, shape.rows - 1);
+      CostNetwork::Usage usage{v, first, Uniform(rng, first, shape.rows), {}};
+      for (size_t k = 0; k < network.unary[v].size(); ++k) usage.amount.push_back(Uniform(rng, 0, 12));
+      network.usages.push_back(usage);
+    }
+  }
+  return network;
+}
+
+// The least cost of the choices that keep the rows; infinity when there is none. `any` tells of choices that do not.
+double BruteForce(const CostNetwork& network, bool* any = nullptr) {
+  std::vector<int> choice(network.unary.size(), 0);
+  double best = kInfinity;
+  while (true) {
+    const double cost = network.CostOf(choice);
+    if (any != nullptr && cost < kInfinity) *any = true;
+    if (cost < best && network.ExcessOf(choice).row < 0) best = cost;
+    size_t i = 0;
+    while (i < choice.size() && ++choice[i] == static_cast<int>(network.unary[i].size())) choice[i++] = 0;
+    if (i == choice.size()) return best;
+  }
+}
+
+void ExpectOptimal(const CostNetwork& network, const std::string& name, int* solved = nullptr) {
+  bool any = false;
+  const double expected = BruteForce(network, &any);
+  for (SearchLevel level : {SearchLevel::kO1, SearchLevel::kO2}) {
+    const std::string at = name + (level == SearchLevel::kO1 ? " O1" : " O2");
+    auto solution = Solve(network, {.level = level, .time_budget = absl::Seconds(20)});
+    if (!any) {
+      EXPECT_EQ(solution.status().code(), absl::StatusCode::kFailedPrecondition) << at;
+      continue;
+    }
+    ASSERT_TRUE(solution.ok()) << at << ": " << solution.status();
+    if (expected == kInfinity) {
+      ASSERT_FALSE(solution->feasible) << at;
+      EXPECT_GT(solution->excess.amount, 0) << at;
+      EXPECT_EQ(network.ExcessOf(solution->choice).amount, solution->excess.amount) << at;
+      continue;
+    }
+    ASSERT_TRUE(solution->feasible) << at << " " << solution->engine;
+    ASSERT_EQ(network.CostOf(solution->choice), solution->cost) << at;
+    ASSERT_LT(network.ExcessOf(solution->choice).row, 0) << at;
+    ASSERT_LE(solution->lower_bound, expected) << at << " " << solution->engine;
+    ASSERT_GE(solution->cost, expected) << at;
+    if (solution->exact || level == SearchLevel::kO2) {
+      ASSERT_EQ(solution->cost, expected) << at << " " << solution->engine;
+      ASSERT_TRUE(solution->exact) << at << " " << solution->engine;
+      ASSERT_EQ(solution->lower_bound, expected) << at;
+    }
+    if (solved != nullptr) ++*solved;
+  }
+}
+
+TEST(SolveTest, EqualsBruteForceWithoutMemory) {
+  std::mt19937 rng(1);
+  int solved = 0;
+  for (int i = 0; i < 6000; ++i) {
+    ExpectOptimal(RandomNetwork(rng, {.density = i % 2 ? 0.15 : 0.4}), absl::StrCat("case ", i), &solved);
+    if (HasFatalFailure()) return;
+  }
+  EXPECT_GT(solved, 6000);
+}
+
+TEST(SolveTest, EqualsBruteForceWithMemory) {
+  std::mt19937 rng(2);
+  int solved = 0;
+  for (int i = 0; i < 6000; ++i) {
+    ExpectOptimal(RandomNetwork(rng, {.density = i % 2 ? 0.1 : 0.3, .rows = 1 + i % 5}), absl::StrCat("case ", i), &solved);
+    if (HasFatalFailure()) return;
+  }
+  EXPECT_GT(solved, 4000);
+}
+
+// The engines behind contraction and enumeration: more variables than branch and bound takes in passing.
+TEST(SolveTest, LargerNetworksAreProvenOrBounded) {
+  std::mt19937 rng(3);
+  for (int i = 0; i < 6; ++i) {
+    CostNetwork network;
+    for (int v = 0; v < 24; ++v) {
+      std::vector<double> unary;
+      for (int k = 0; k < 5; ++k) unary.push_back(Uniform(rng, 0, 20));
+      network.unary.push_back(unary);
+    }
+    for (int v = 0; v < 24; ++v) {
+      for (int w : {v + 1, v + 2, v + 6}) {
+        if (w < 24) AddRandomEdge(rng, network, v, w, 0);
+      }
+    }
+    auto without = Solve(network, {.time_budget = absl::Seconds(3)});
+    if (!without.ok()) continue;  // two near functions may contradict each other
+    network.row_limit = {150, 150};
+    for (int v = 0; v < 24; ++v) network.usages.push_back({v, v % 2, 2, {12, 9, 6, 3, 0}});
+    auto with = Solve(network, {.time_budget = absl::Seconds(3)});
+    ASSERT_TRUE(with.ok()) << with.status();
+    EXPECT_TRUE(without->exact);
+    EXPECT_LE(without->lower_bound, without->cost);
+    EXPECT_LE(with->lower_bound, with->cost);
+    if (with->feasible) {
+      EXPECT_GE(with->cost, without->lower_bound);
+      network.row_limit = {300, 300};
+      auto more = Solve(network, {.time_budget = absl::Seconds(3)});
+      ASSERT_TRUE(more.ok());
+      EXPECT_LE(more->lower_bound, with->cost) << "more memory cannot make the optimum dearer";
+      if (more->exact) {
+        EXPECT_LE(more->cost, with->cost);
+      }
+    }
+  }
+}
+
+TEST(SolveTest, AdversarialShapes) {
+  std::mt19937 rng(4);
+  for (int i = 0; i < 200; ++i) {
+    const auto variables = [&](int n) {
+      CostNetwork network;
+      for (int v = 0; v < n; ++v) {
+        network.unary.emplace_back();
+        for (int k = 0; k < 3; ++k) network.unary.back().push_back(Uniform(rng, 0, 20));
+      }
+      return network;
+    };
+    CostNetwork complete = variables(4);
+    for (int a = 0; a < 4; ++a) {
+      for (int b = a + 1; b < 4; ++b) AddRandomEdge(rng, complete, a, b, 0.1);
+    }
+    ExpectOptimal(complete, "K4");
+    CostNetwork parallel = variables(3);
+    for (int k = 0; k < 4; ++k) AddRandomEdge(rng, parallel, k % 2, 2 - k % 2, 0.1);
+    ExpectOptimal(parallel, "parallel edges");
+    CostNetwork star = variables(8);
+    for (int v = 1; v < 8; ++v) AddRandomEdge(rng, star, 0, v, 0.1);
+    ExpectOptimal(star, "star");
+    CostNetwork alias = variables(5);  // a cycle of equalities
+    for (int v = 0; v < 5; ++v) {
+      alias.edges.push_back({v, (v + 1) % 5, {0, kInfinity, kInfinity, kInfinity, 0, kInfinity, kInfinity, kInfinity, 0}});
+    }
+    ExpectOptimal(alias, "alias cycle");
+  }
+}
+
+TEST(SolveTest, ScalingCostsScalesTheAnswer) {
+  std::mt19937 rng(5);
+  for (int i = 0; i < 200; ++i) {
+    CostNetwork network = RandomNetwork(rng, {.density = 0.2, .forbidden = 0, .rows = 2});
+    auto one = Solve(network);
+    for (auto& unary : network.unary) {
+      for (double& cost : unary) cost *= 1000;
+    }
+    for (auto& edge : network.edges) {
+      for (double& cost : edge.cost) cost *= 1000;
+    }
+    auto thousand = Solve(network);
+    ASSERT_EQ(one.ok(), thousand.ok());
+    if (one.ok() && one->feasible) {
+      EXPECT_EQ(one->cost * 1000, thousand->cost);
+    }
+  }
+}
+
+TEST(SolveTest, MemoryThatCannotBeKeptNamesTheRowAndWhatIsMissing) {
+  CostNetwork network{{{1, 2}, {1, 2}}, {}, {{0, 1, 2, {10, 8}}, {1, 0, 2, {10, 7}}}, {100, 12}};
+  auto solution = Solve(network);
+  ASSERT_TRUE(solution.ok());
+  EXPECT_FALSE(solution->feasible);
+  EXPECT_EQ(solution->excess.row, 1);
+  EXPECT_EQ(solution->excess.amount, 3);
+}
+
+TEST(ContractionTest, EqualitiesLeaveNothing) {
+  const std::vector<double> equal = {0, kInfinity, kInfinity, 0};
+  const CostNetwork network{{{1, 2}, {5, 0}, {0, 3}}, {{0, 1, equal}, {1, 2, equal}}};
+  auto contraction = Contraction::Make(network);
+  ASSERT_TRUE(contraction.ok());
+  EXPECT_TRUE(contraction->core().unary.empty());
+  EXPECT_EQ(contraction->offset(), 5);
+  EXPECT_EQ(contraction->Expand({}), (std::vector<int>{1, 1, 1}));
+}
+
+}  // namespace
+}  // namespace omserve
