@@ -7,6 +7,7 @@
 #include "absl/time/clock.h"
 #include "core/base/status.h"
 #include "core/partition/search/anytime.h"
+#include "core/partition/search/block_search.h"
 #include "core/partition/search/branch.h"
 #include "core/partition/search/contract.h"
 #include "core/partition/search/elimination.h"
@@ -31,6 +32,21 @@ double TrivialBound(const CostNetwork& network) {
   for (const auto& unary : network.unary) bound += *std::min_element(unary.begin(), unary.end());
   for (const auto& edge : network.edges) bound += *std::min_element(edge.cost.begin(), edge.cost.end());
   return bound;
+}
+
+// Nothing fits: the cheapest choice without memory, then moves that lower the fullest row.
+void OfferNearest(const CostNetwork& network, const Contraction& contraction, uint64_t seed, Incumbent& best) {
+  CostNetwork unlimited = contraction.core();
+  unlimited.usages.clear();
+  unlimited.row_limit.clear();
+  const BranchResult cheapest = BranchAndBound(FlatNetwork(unlimited), kInfinity, 200'000);
+  if (cheapest.choice.empty()) return;
+  best.Offer(network, contraction.Expand(cheapest.choice));
+  const FlatNetwork flat(contraction.core());
+  BlockSearch search(flat, seed);
+  search.Start(cheapest.choice);
+  search.Run(100'000, [] { return false; });
+  best.Offer(network, contraction.Expand(search.current()));
 }
 
 // Runs the engines in order until one proves its answer. Returns their name.
@@ -64,8 +80,12 @@ absl::StatusOr<std::string> RunEngines(const CostNetwork& network, const Contrac
   {
     const BranchResult branch = BranchAndBound(FlatNetwork(core), kInfinity, 20'000);
     if (!branch.choice.empty()) best.Offer(network, contraction.Expand(branch.choice));
-    if (branch.proven && best.feasible) {
-      best.RaiseBound(best.cost);
+    if (branch.proven) {
+      if (best.feasible) {
+        best.RaiseBound(best.cost);
+      } else {
+        OfferNearest(network, contraction, options.seed, best);
+      }
       best.proven = true;
       return "contraction+branch and bound";
     }
