@@ -37,7 +37,7 @@ Mesh::Mesh(std::vector<int> devices, std::vector<int> axis_sizes)
 }
 
 std::vector<std::vector<int>> MeshCandidates(const Cluster& cluster, const std::vector<int>& devices) {
-  constexpr size_t kMostPrimes = 4;
+  constexpr size_t kMostPrimes = 2;
   const int count = static_cast<int>(devices.size());
   std::vector<int> primes = PrimeFactors(count);
   if (primes.size() <= kMostPrimes) return {std::move(primes)};

@@ -130,20 +130,129 @@ TransferPlanner& PlanSearch::TransferOf(const Mesh& from, const Mesh& to) {
   return *slot;
 }
 
+const std::vector<double>& PlanSearch::TransferTable(TransferPlanner& transfer, const Domain& from, int output,
+                                                     const Domain& to, int input, const TensorDesc& desc) {
+  std::vector<double>& table = transfer_tables_[{&transfer, from.id, output, to.id, input}];
+  if (!table.empty()) return table;
+  for (const Strategy& a : from.strategies) {
+    for (const Strategy& b : to.strategies) {
+      table.push_back(transfer.Best(a.outputs[static_cast<size_t>(output)], b.inputs[static_cast<size_t>(input)], desc).seconds);
+    }
+  }
+  return table;
+}
+
+absl::StatusOr<Solution> PlanSearch::SolveWithin(const SharedNetwork& network, const std::vector<const Domain*>& domains,
+                                                 const std::vector<int>& stage_of, const std::vector<double>& limits,
+                                                 const WaitLimit& limit) {
+  auto used = [&](const std::vector<int>& choice) {
+    std::vector<double> bytes(limits.size(), 0);
+    for (size_t v = 0; v < choice.size(); ++v) {
+      bytes[static_cast<size_t>(stage_of[v])] += domains[v]->weight_bytes[static_cast<size_t>(choice[v])];
+    }
+    return bytes;
+  };
+  auto fits = [&](const std::vector<double>& bytes) {
+    for (size_t s = 0; s < limits.size(); ++s) {
+      if (bytes[s] > limits[s]) return false;
+    }
+    return true;
+  };
+  const std::vector<RepeatedRun> runs = FindRepeatedRuns(network);
+  ASSIGN_OR_RETURN(Solution free, SolveFolded(network, runs, options_.solve, limit));
+  if (fits(used(free.choice))) return free;
+
+  // When even the leanest choice of every operator is too much, there is nothing to search.
+  std::vector<double> leanest(limits.size(), 0);
+  std::vector<int> lean(domains.size(), 0);
+  for (size_t v = 0; v < domains.size(); ++v) {
+    const std::vector<double>& bytes = domains[v]->weight_bytes;
+    const auto least = std::min_element(bytes.begin(), bytes.end());
+    lean[v] = static_cast<int>(least - bytes.begin());
+    leanest[static_cast<size_t>(stage_of[v])] += *least;
+  }
+  if (!fits(leanest)) {
+    free.choice = std::move(lean);
+    free.feasible = false;
+    return free;
+  }
+
+  // Memory by Lagrangian multipliers, one per stage, each bisected between "too much" and "fits": prices of bytes leave the
+  // network as it is, so every trial is folded too. What multipliers cannot reach is left as a gap.
+  constexpr int kTrials = 24;
+  std::vector<double> low(limits.size(), 0), high(limits.size(), 0), price(limits.size(), 0);
+  std::optional<Solution> best;
+  double bound = free.lower_bound;
+  Solution nearest = free;
+  double least_excess = std::numeric_limits<double>::infinity();
+  for (int trial = 0; trial < kTrials; ++trial) {
+    SharedNetwork priced = network;
+    std::map<std::pair<const std::vector<double>*, std::pair<const Domain*, int>>, std::vector<double>> costs;
+    for (size_t v = 0; v < domains.size(); ++v) {
+      const double p = price[static_cast<size_t>(stage_of[v])];
+      if (p == 0) continue;
+      auto [it, fresh] = costs.try_emplace({network.unary[v], {domains[v], stage_of[v]}});
+      if (fresh) {
+        it->second = *network.unary[v];
+        for (size_t k = 0; k < it->second.size(); ++k) it->second[k] += p * domains[v]->weight_bytes[k];
+      }
+      priced.unary[v] = &it->second;
+    }
+    ASSIGN_OR_RETURN(Solution solution, SolveFolded(priced, runs, options_.solve, limit));
+    const std::vector<double> bytes = used(solution.choice);
+    double dual = solution.lower_bound, cost = solution.cost, excess = 0;
+    for (size_t s = 0; s < limits.size(); ++s) {
+      if (price[s] > 0) dual -= price[s] * limits[s];
+      cost -= price[s] * bytes[s];
+      excess += std::max(0.0, bytes[s] - limits[s]);
+    }
+    bound = std::max(bound, dual);
+    solution.cost = cost;
+    if (excess == 0) {
+      if (!best || cost < best->cost) best = solution;
+    } else if (excess < least_excess) {
+      least_excess = excess;
+      nearest = solution;
+    }
+    bool settled = best.has_value();
+    for (size_t s = 0; s < limits.size(); ++s) {
+      if (limits[s] == std::numeric_limits<double>::infinity()) continue;
+      if (bytes[s] > limits[s]) {
+        low[s] = price[s];
+        // One second per gigabyte is a start; it grows until everything fits or nothing helps.
+        price[s] = high[s] == 0 ? std::max(1e-12, price[s] * 8) : (low[s] + high[s]) / 2;
+      } else if (price[s] > 0) {
+        high[s] = price[s];
+        price[s] = (low[s] + high[s]) / 2;
+      }
+      settled = settled && (high[s] == 0 || high[s] - low[s] < 1e-3 * high[s]);
+    }
+    if (settled) break;
+  }
+  if (!best) {
+    nearest.feasible = false;
+    return nearest;
+  }
+  best->lower_bound = std::min(bound, best->cost);
+  best->exact = best->cost - best->lower_bound <= 1e-9 * best->cost;
+  best->engine = absl::StrCat("multipliers+", best->engine);
+  return *std::move(best);
+}
+
 absl::StatusOr<Plan> PlanSearch::SolveOnce(const std::vector<Mesh>& stages, const std::vector<int>& stage_of,
                                            const std::vector<double>& reserve, const WaitLimit& limit) {
   const Graph& graph = graph_.graph();
   std::vector<PlanSpace*> spaces;
   for (const Mesh& mesh : stages) spaces.push_back(&SpaceOf(mesh));
   std::map<std::pair<int, int>, TransferPlanner*> transfers;
-  CostNetwork network;
+  SharedNetwork network;
   std::vector<const Domain*> domains;
   const size_t count = graph_.nodes().size();
   for (size_t v = 0; v < count; ++v) {
     if (v % 64 == 0) RETURN_IF_ERROR(limit.Check("the planner"));
     ASSIGN_OR_RETURN(const Domain* domain, spaces[static_cast<size_t>(stage_of[v])]->DomainOf(static_cast<int>(v)));
     domains.push_back(domain);
-    network.unary.push_back(domain->seconds);
+    network.unary.push_back(&domain->seconds);
   }
   if (options_.cut_weights && stages[0].size() > 1) {
     const bool any = std::any_of(spaces.begin(), spaces.end(), [](PlanSpace* s) { return s->any_weight(); });
@@ -162,59 +271,43 @@ absl::StatusOr<Plan> PlanSearch::SolveOnce(const std::vector<Mesh>& stages, cons
       const int from_stage = stage_of[static_cast<size_t>(producer)], to_stage = stage_of[reader];
       const Domain& from = *domains[static_cast<size_t>(producer)];
       const Domain& to = *domains[reader];
-      CostNetwork::Edge edge{producer, static_cast<int>(reader), {}};
+      SharedNetwork::Edge edge{producer, static_cast<int>(reader), nullptr};
       if (from_stage == to_stage) {
-        edge.cost = spaces[static_cast<size_t>(to_stage)]->Table(from, input.output, to, i, desc);
+        edge.cost = &spaces[static_cast<size_t>(to_stage)]->Table(from, input.output, to, i, desc);
       } else {
         TransferPlanner*& transfer = transfers[{from_stage, to_stage}];
-        if (transfer == nullptr) transfer = &TransferOf(stages[static_cast<size_t>(from_stage)], stages[static_cast<size_t>(to_stage)]);
-        std::vector<double>& table =
-            transfer_tables_[{from.id, input.output, to.id, i, absl::StrCat(reinterpret_cast<uintptr_t>(transfer))}];
-        if (table.empty()) {
-          for (const Strategy& a : from.strategies) {
-            for (const Strategy& b : to.strategies) {
-              table.push_back(transfer->Best(a.outputs[static_cast<size_t>(input.output)], b.inputs[static_cast<size_t>(i)], desc).seconds);
-            }
-          }
+        if (transfer == nullptr) {
+          transfer = &TransferOf(stages[static_cast<size_t>(from_stage)], stages[static_cast<size_t>(to_stage)]);
         }
-        edge.cost = table;
+        edge.cost = &TransferTable(*transfer, from, input.output, to, i, desc);
       }
-      network.edges.push_back(std::move(edge));
+      network.edges.push_back(edge);
     }
   }
+  // Costs that belong to single variables, not to what they share with their copies.
+  std::map<size_t, std::vector<double>> own;
   for (const GraphOutput& output : graph.outputs()) {
     const int producer = graph_.index(output.value.node);
     if (producer < 0) continue;
-    Resharder& resharder = spaces[static_cast<size_t>(stage_of[static_cast<size_t>(producer)])]->resharder();
-    const Domain& domain = *domains[static_cast<size_t>(producer)];
-    for (size_t k = 0; k < domain.strategies.size(); ++k) {
+    const size_t v = static_cast<size_t>(producer);
+    Resharder& resharder = spaces[static_cast<size_t>(stage_of[v])]->resharder();
+    std::vector<double>& costs = own.try_emplace(v, domains[v]->seconds).first->second;
+    for (size_t k = 0; k < costs.size(); ++k) {
       double seconds = 0;
-      ResolveOutput(domain.strategies[k].outputs[static_cast<size_t>(output.value.output)], graph.desc(output.value),
+      ResolveOutput(domains[v]->strategies[k].outputs[static_cast<size_t>(output.value.output)], graph.desc(output.value),
                     resharder, &seconds);
-      network.unary[static_cast<size_t>(producer)][k] += seconds;
+      costs[k] += seconds;
     }
   }
-  // One memory row per stage that can be overdrawn.
+  for (auto& [v, costs] : own) network.unary[v] = &costs;
+
+  std::vector<double> limits(stages.size(), 0);
   for (size_t s = 0; s < stages.size(); ++s) {
     const int64_t memory = MemoryOf(cluster_, stages[s]);
-    if (memory == 0) continue;
-    double most = 0;
-    for (size_t v = 0; v < count; ++v) {
-      if (static_cast<size_t>(stage_of[v]) != s) continue;
-      most += *std::max_element(domains[v]->weight_bytes.begin(), domains[v]->weight_bytes.end());
-    }
-    const double row_limit = static_cast<double>(memory) - reserve[s];
-    if (most <= row_limit) continue;
-    const int row = static_cast<int>(network.row_limit.size());
-    network.row_limit.push_back(std::max(row_limit, 0.0));
-    for (size_t v = 0; v < count; ++v) {
-      const std::vector<double>& bytes = domains[v]->weight_bytes;
-      if (static_cast<size_t>(stage_of[v]) != s || *std::max_element(bytes.begin(), bytes.end()) == 0) continue;
-      network.usages.push_back({static_cast<int>(v), row, row + 1, bytes});
-    }
+    limits[s] = memory == 0 ? std::numeric_limits<double>::infinity()
+                            : std::max(static_cast<double>(memory) - reserve[s], 0.0);
   }
-
-  ASSIGN_OR_RETURN_WITH(const Solution solution, omserve::Solve(network, options_.solve, limit), "no plan");
+  ASSIGN_OR_RETURN_WITH(const Solution solution, SolveWithin(network, domains, stage_of, limits, limit), "no plan");
   Plan plan;
   plan.stages = stages;
   for (size_t v = 0; v < count; ++v) {
@@ -225,12 +318,12 @@ absl::StatusOr<Plan> PlanSearch::SolveOnce(const std::vector<Mesh>& stages, cons
   }
   plan.stage_seconds.assign(stages.size(), 0);
   for (size_t v = 0; v < count; ++v) {
-    plan.stage_seconds[static_cast<size_t>(stage_of[v])] += network.unary[v][static_cast<size_t>(solution.choice[v])];
+    plan.stage_seconds[static_cast<size_t>(stage_of[v])] += (*network.unary[v])[static_cast<size_t>(solution.choice[v])];
   }
-  for (const CostNetwork::Edge& edge : network.edges) {
+  for (const SharedNetwork::Edge& edge : network.edges) {
     const size_t a = static_cast<size_t>(edge.a), b = static_cast<size_t>(edge.b);
     plan.stage_seconds[static_cast<size_t>(stage_of[b])] +=
-        edge.cost[static_cast<size_t>(solution.choice[a]) * network.unary[b].size() + static_cast<size_t>(solution.choice[b])];
+        (*edge.cost)[static_cast<size_t>(solution.choice[a]) * network.unary[b]->size() + static_cast<size_t>(solution.choice[b])];
   }
   for (const GraphOutput& output : graph.outputs()) {
     double seconds = 0;
@@ -241,6 +334,7 @@ absl::StatusOr<Plan> PlanSearch::SolveOnce(const std::vector<Mesh>& stages, cons
   plan.lower_bound = solution.lower_bound;
   plan.exact = solution.exact;
   plan.engine = solution.engine;
+  plan.memory_is_met = solution.feasible;
   plan.device_bytes = DeviceBytes(graph, plan);
   return plan;
 }
@@ -264,7 +358,7 @@ absl::StatusOr<Plan> PlanSearch::Solve(std::vector<Mesh> stages, const std::vect
       }
     }
     if (worst == stages.size()) return plan;
-    if (round + 1 < kRounds) continue;
+    if (plan.memory_is_met && round + 1 < kRounds) continue;
     const ClusterDevice& device = cluster_.devices()[static_cast<size_t>(stages[worst].device(0))];
     return absl::ResourceExhaustedError(absl::StrCat(
         "no plan was found that fits: the nearest needs ", plan.device_bytes[worst], " bytes for weights and values on device ",
@@ -297,7 +391,11 @@ absl::StatusOr<std::vector<int>> PlanSearch::AssignStages(const std::vector<Mesh
   std::vector<int> stage_of(count, 0);
   if (stages.size() == 1) return stage_of;
   // Alone on one stage's devices the model need not fit them.
-  ASSIGN_OR_RETURN(const Plan alone, SolveOnce({stages[0]}, stage_of, {-1e18}, limit));
+  std::optional<Plan>& cached = alone_[absl::StrCat(stages[0].ToString(), " ", PatternOf(cluster_, stages[0].devices()))];
+  if (!cached) {
+    ASSIGN_OR_RETURN(cached, SolveOnce({stages[0]}, stage_of, {-1e18}, limit));
+  }
+  const Plan& alone = *cached;
 
   StageProblem problem;
   problem.stages = static_cast<int>(stages.size());

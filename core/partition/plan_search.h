@@ -5,10 +5,12 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "core/partition/fold.h"
 #include "core/partition/plan.h"
 #include "core/partition/space.h"
 #include "core/partition/transfer.h"
@@ -36,6 +38,12 @@ class PlanSearch {
   TransferPlanner& TransferOf(const Mesh& from, const Mesh& to);
   // `stage_of`: per decided node.
   absl::StatusOr<Plan> Solve(std::vector<Mesh> stages, const std::vector<int>& stage_of, const WaitLimit& limit);
+  const std::vector<double>& TransferTable(TransferPlanner& transfer, const Domain& from, int output, const Domain& to,
+                                           int input, const TensorDesc& desc);
+  // The fastest choice whose weights keep each stage's limit (bytes). Not feasible: the nearest found.
+  absl::StatusOr<Solution> SolveWithin(const SharedNetwork& network, const std::vector<const Domain*>& domains,
+                                       const std::vector<int>& stage_of, const std::vector<double>& limits,
+                                       const WaitLimit& limit);
   absl::StatusOr<Plan> SolveOnce(const std::vector<Mesh>& stages, const std::vector<int>& stage_of,
                                  const std::vector<double>& reserve, const WaitLimit& limit);
   // The stage of each decided node, from a plan of the whole model on one stage's mesh.
@@ -48,7 +56,8 @@ class PlanSearch {
   const PlanOptions& options_;
   std::map<std::string, std::unique_ptr<PlanSpace>> spaces_;
   std::map<std::string, std::unique_ptr<TransferPlanner>> transfers_;
-  std::map<std::tuple<int, int, int, int, std::string>, std::vector<double>> transfer_tables_;
+  std::map<std::string, std::optional<Plan>> alone_;  // plans of the whole model on one stage's mesh
+  std::map<std::tuple<const TransferPlanner*, int, int, int, int>, std::vector<double>> transfer_tables_;
 };
 
 // Bytes the devices of each stage hold: constants, and the most of computed values alive at once.

@@ -28,6 +28,8 @@ class Chain {
 
   int last() const { return static_cast<int>(positions_.size()) - 1; }
   int position(int point) const { return positions_[static_cast<size_t>(point)]; }
+  // Without what is received.
+  double Compute(int from, int to) const { return seconds_[to] - seconds_[from]; }
   // Infinite when its weights do not fit.
   double Seconds(int from, int to) const {
     if (problem_.memory_bytes > 0 && bytes_[to] - bytes_[from] > problem_.memory_bytes) return kInfinity;
@@ -49,10 +51,10 @@ std::optional<StageSolution> UnderCap(const Chain& chain, int stages, double cap
   for (int s = 1; s <= stages; ++s) {
     for (int to = s; to <= n; ++to) {
       for (int begin = to - 1; begin >= s - 1; --begin) {
-        if (best[s - 1][begin] == kInfinity) continue;
+        if (chain.Compute(begin, to) > cap) break;  // and more so from further back
         const double seconds = chain.Seconds(begin, to);
         if (seconds > cap) continue;
-        if (best[s - 1][begin] + seconds < best[s][to]) {
+        if (best[s - 1][begin] + seconds < best[s][to]) {  // infinity is never below
           best[s][to] = best[s - 1][begin] + seconds;
           from[s][to] = begin;
         }
