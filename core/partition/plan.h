@@ -72,6 +72,8 @@ struct PlanOptions {
   // in every layer, and taking a part of a whole value is local; so this costs next to nothing and keeps variables
   // that touch everything out of the network.
   bool whole_before_weights = true;
+  // Repeated layers are solved once. Off, the same optimum is found the long way: for tests.
+  bool fold = true;
   StrategySpace space;
   SolveOptions solve;
   std::vector<PlanHint> hints;

@@ -158,7 +158,7 @@ absl::StatusOr<Solution> PlanSearch::SolveWithin(const SharedNetwork& network, c
     }
     return true;
   };
-  const std::vector<RepeatedRun> runs = FindRepeatedRuns(network);
+  const std::vector<RepeatedRun> runs = options_.fold ? FindRepeatedRuns(network) : std::vector<RepeatedRun>{};
   ASSIGN_OR_RETURN(Solution free, SolveFolded(network, runs, options_.solve, limit));
   if (fits(used(free.choice))) return free;
 
@@ -227,7 +227,7 @@ absl::StatusOr<Solution> PlanSearch::SolveWithin(const SharedNetwork& network, c
       }
       settled = settled && (high[s] == 0 || high[s] - low[s] < 1e-3 * high[s]);
     }
-    if (settled) break;
+    if (settled || (best && best->cost - bound <= 1e-4 * best->cost)) break;
   }
   if (!best) {
     nearest.feasible = false;

@@ -3,7 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <queue>
+#include <set>
+#include <string>
+
+#include "absl/strings/str_cat.h"
 
 namespace omserve {
 namespace {
@@ -33,12 +38,32 @@ std::vector<AxisList> Subsets(AxisMask mask) {
 
 }  // namespace
 
+const std::vector<std::vector<int>>& Resharder::DistinctGroups(const AxisList& axes) const {
+  auto [it, fresh] = groups_.try_emplace(axes);
+  if (!fresh) return it->second;
+  std::set<std::string> seen;
+  for (const std::vector<int>& group : mesh_.Groups(axes)) {
+    std::vector<int> positions;
+    std::map<std::pair<int, int>, int> nodes;
+    std::string look;
+    for (int rank : group) {
+      const int position = mesh_.device(rank);
+      const ClusterDevice& device = cluster_.devices()[static_cast<size_t>(position)];
+      positions.push_back(position);
+      const int node = nodes.try_emplace({device.id.cluster, device.id.node}, static_cast<int>(nodes.size())).first->second;
+      absl::StrAppend(&look, node, ".", device.id.item, ".", device.id.chip, ".", device.type, " ");
+    }
+    if (seen.insert(std::move(look)).second) it->second.push_back(std::move(positions));
+  }
+  return it->second;
+}
+
 double Resharder::Price(const ReshardStep& step, const Sharding& before, const TensorDesc& desc) const {
   const double element = static_cast<double>(SizeOf(desc.type));
   const double local_before = static_cast<double>(NumElements(LocalShape(mesh_, before, desc.shape))) * element;
   const double local_after = static_cast<double>(NumElements(LocalShape(mesh_, step.after, desc.shape))) * element;
   const double copy = (local_before + local_after) / cluster_.devices()[mesh_.device(0)].bytes_per_second;
-  CollectiveKind kind;
+  CollectiveKind kind = CollectiveKind::kAllReduce;
   double payload = local_before;
   switch (step.kind) {
     case ReshardStep::Kind::kSlice: return kStepSeconds + copy;
@@ -51,9 +76,7 @@ double Resharder::Price(const ReshardStep& step, const Sharding& before, const T
       break;
   }
   double slowest = 0;
-  for (const std::vector<int>& group : mesh_.Groups(step.axes)) {
-    std::vector<int> positions;
-    for (int rank : group) positions.push_back(mesh_.device(rank));
+  for (const std::vector<int>& positions : DistinctGroups(step.axes)) {
     slowest = std::max(slowest, cluster_.CollectiveTime(kind, positions, payload));
   }
   // Collectives work along dimension 0: cutting or joining another dimension rearranges the data locally.

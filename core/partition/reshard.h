@@ -63,7 +63,11 @@ class Resharder {
 
   const Mesh& mesh_;
   const Cluster& cluster_;
+  // Groups over these axes, as positions in the cluster; of those with equal links, one.
+  const std::vector<std::vector<int>>& DistinctGroups(const AxisList& axes) const;
+
   absl::flat_hash_map<std::pair<Shape, int>, absl::flat_hash_map<Sharding, std::unique_ptr<Tree>>> trees_;
+  mutable absl::flat_hash_map<AxisList, std::vector<std::vector<int>>> groups_;
 };
 
 }  // namespace omserve

@@ -1,0 +1,89 @@
+#include "core/partition/plan_file.h"
+
+#include "absl/strings/str_replace.h"
+#include "core/device/cpu/cpu_device.h"
+#include "core/partition/choose.h"
+#include "core/partition/explain.h"
+#include "core/partition/lower/lower.h"
+#include "core/partition/testing/emulator.h"
+#include "core/partition/testing/gpt_graph.h"
+#include "core/partition/testing/random_graph.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace omserve {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(PlanFileTest, RandomPlansComeBackAsTheyWere) {
+  for (uint32_t seed = 0; seed < 200; ++seed) {
+    std::mt19937 rng(seed);
+    const Graph graph = RandomGraph(rng, 12);
+    const Cluster cluster = Cluster::Local(6);
+    const std::vector<int> stages = seed % 2 ? std::vector<int>{4, 2} : std::vector<int>{6};
+    auto plan = RandomPlan(graph, cluster, stages, rng);
+    ASSERT_TRUE(plan.ok()) << plan.status();
+    const std::string text = PlanToText(graph, cluster, *plan);
+    auto read = PlanFromText(text, "plan.json", graph, cluster);
+    ASSERT_TRUE(read.ok()) << read.status() << text;
+    EXPECT_EQ(read->stage_of, plan->stage_of);
+    EXPECT_EQ(read->outputs, plan->outputs);
+    for (const auto& [id, strategy] : plan->strategies) {
+      const Strategy& other = read->strategies.at(id);
+      EXPECT_EQ(other.inputs, strategy.inputs);
+      EXPECT_EQ(other.outputs, strategy.outputs);
+      EXPECT_NEAR(other.seconds, strategy.seconds, 1e-8);
+    }
+    // The text too, but for the prices that a random plan does not have.
+    auto stages_on = [](const std::string& t) { return t.substr(t.find("\"stages\"")); };
+    EXPECT_EQ(stages_on(PlanToText(graph, cluster, *read)), stages_on(text));
+  }
+}
+
+class EditedPlanTest : public testing::Test {
+ protected:
+  EditedPlanTest() : graph_(GptGraph({.layers = 2, .hidden = 16, .heads = 4, .vocabulary = 32, .batch = 1, .tokens = 8})) {
+    ParallelOptions options;
+    options.tensor_parallel_size = 2;
+    options.pipeline_stages = 2;
+    auto plan = PlanModel(graph_, cluster_, options);
+    EXPECT_TRUE(plan.ok()) << plan.status();
+    text_ = PlanToText(graph_, cluster_, *plan);
+    seconds_ = plan->seconds;
+  }
+
+  std::string ErrorAfter(const std::string& from, const std::string& to) {
+    EXPECT_THAT(text_, HasSubstr(from));
+    return std::string(
+        PlanFromText(absl::StrReplaceAll(text_, {{from, to}}), "plan.json", graph_, cluster_).status().message());
+  }
+
+  const Graph graph_;
+  const Cluster cluster_ = Cluster::Local(4);
+  std::string text_;
+  double seconds_ = 0;
+};
+
+TEST_F(EditedPlanTest, PricesAreThoseOfTheSearch) {
+  auto read = PlanFromText(text_, "plan.json", graph_, cluster_);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_NEAR(read->seconds, seconds_, 1e-7);
+  EXPECT_EQ(read->num_stages(), 2);
+}
+
+TEST_F(EditedPlanTest, ErrorsAreLocated) {
+  EXPECT_THAT(ErrorAfter("\"axes\":[2]", "\"axes\":[3]"), HasSubstr("plan.json.omserve_plan.stages[0].axes"));
+  EXPECT_THAT(ErrorAfter("0:0:3:0", "0:0:9:0"), HasSubstr("the cluster has no device 0:0:9:0"));
+  EXPECT_THAT(ErrorAfter("0:0:3:0", "0:0:0:0"), HasSubstr("device 0:0:0:0 is used twice"));
+  EXPECT_THAT(ErrorAfter("\"node\":\"layer.0.fc1\"", "\"node\":\"layer.0.fc9\""), HasSubstr("the model has no operator 'layer.0.fc9'"));
+  EXPECT_THAT(ErrorAfter("\"node\":\"layer.0.fc1\",\"type\":\"BatchMatMulV2\"", "\"node\":\"layer.0.fc1\",\"type\":\"Add\""),
+              HasSubstr("'layer.0.fc1' is a BatchMatMulV2, not a Add"));
+  EXPECT_THAT(ErrorAfter("\"node\":\"layer.0.fc1\",\"type\":\"BatchMatMulV2\",\"stage\":0",
+                         "\"node\":\"layer.0.fc1\",\"type\":\"BatchMatMulV2\",\"stage\":1"),
+              HasSubstr("reads"));
+  EXPECT_THAT(ErrorAfter("\"operators\"", "\"operator\""), HasSubstr("unknown key 'operator'"));
+}
+
+}  // namespace
+}  // namespace omserve
