@@ -83,7 +83,6 @@ class Anytime {
     int64_t values = static_cast<int64_t>(flat.unary.size());
     double first_seen = kInfinity;
     int quiet = 0;
-    bool tried_program = false;
     for (int round = 0;; ++round) {
       const double upper = CoreUpperBound();
       const bool dual_rests = dual.settled() && round % 8 != 0;
@@ -108,7 +107,16 @@ class Anytime {
       dual_prices_ = dual.best_prices();
       candidate_.clear();
       const bool use_second = dual_rests && first.has_best();
-      if (options_.threads > 1) {
+      if (program_ != nullptr && options_.threads == 1) {
+        // One thread was asked for: the program has it.
+        while (!program_->Ended(absl::Milliseconds(50)) && !Over()) {
+        }
+      } else if (program_ != nullptr) {
+        // The program has the other core.
+        run_first();
+        if (use_second) run_second();
+        if (round % 8 == 0) run_dual();
+      } else if (options_.threads > 1) {
         std::thread helper(run_first);
         use_second ? run_second() : run_dual();
         helper.join();
@@ -157,11 +165,15 @@ class Anytime {
           }
         }
       }
-      if (dual.settled() && !tried_program) {
-        tried_program = true;
+      // A program costs a core for long: it is tried again only when there is clearly less to decide.
+      const double gap = best_.cost - best_.lower_bound;
+      if (dual.settled() && program_ == nullptr && gap < 0.7 * program_gap_) {
+        program_gap_ = gap;
         // O1 ends where the multipliers have brought it; O2 goes on until the time is over.
-        if (TrySmall(dual) || options_.level == SearchLevel::kO1) return Outcome::kDone;
+        if (TrySmall(dual)) return Outcome::kDone;
       }
+      if (dual.settled() && options_.level == SearchLevel::kO1) return Outcome::kDone;
+      if (TakeProgram()) return Outcome::kDone;
     }
   }
 
@@ -200,7 +212,8 @@ class Anytime {
     engine_ = engine;
   }
 
-  // A settled dual and a small core: branch and bound, then the integer program. True when that ended the search.
+  // A settled dual and a small core: branch and bound; what that leaves open goes to the integer program, which runs on
+  // beside the rounds. True when the search has ended.
   bool TrySmall(Dual& dual) {
     dual.SetPrices(dual.best_prices());
     for (int i = 0; i < 20; ++i) dual.Settle();
@@ -212,7 +225,7 @@ class Anytime {
     const auto offer = [&](const std::vector<int>& choice) { Offer(smaller->Expand(choice)); };
     const FlatNetwork flat(smaller->core());
     const BranchResult branch = BranchAndBound(flat, kInfinity, 200'000);
-    if (!branch.choice.empty()) offer(branch.choice);
+    if (!branch.choice.empty() || flat.variables() == 0) offer(branch.choice);
     if (branch.proven) {
       best_.RaiseBound(best_.cost);
       best_.proven = true;
@@ -224,13 +237,35 @@ class Anytime {
     for (size_t row = 0; row < prices.size(); ++row) prices[row] = dual.best_prices()[smaller->rows()[row]];
     std::vector<int> incumbent = smaller->Restrict(Restrict(best_.choice));
     if (smaller->core().CostOf(incumbent) == kInfinity || smaller->core().ExcessOf(incumbent).row >= 0) incumbent.clear();
-    const IntegerProgramResult program =
-        SolveIntegerProgram(smaller->core(), best_.lower_bound - offset() - smaller->offset(), upper - smaller->offset(), incumbent, prices, limit_.deadline);
-    engine_ = "contraction+message passing+integer program";
-    if (!program.choice.empty()) offer(program.choice);
-    best_.RaiseBound(program.proven ? best_.cost : std::min(best_.cost, program.bound + smaller->offset() + offset()));
-    if (program.proven) best_.proven = true;
-    return best_.proven || Over();
+    program_offset_ = offset() + smaller->offset();
+    program_upper_ = best_.cost;
+    program_ = IntegerProgramTask::Start(smaller->core(), best_.lower_bound - program_offset_, best_.cost - program_offset_,
+                                         incumbent, prices, limit_.deadline);
+    program_chain_ = chain_;
+    owned_.push_back(std::make_unique<Contraction>(*std::move(smaller)));
+    program_chain_.push_back(owned_.back().get());
+    return false;
+  }
+
+  // Takes what the integer program has found, if it has ended. True when that proves the incumbent.
+  bool TakeProgram() {
+    if (program_ == nullptr || !program_->Ended(absl::ZeroDuration())) return false;
+    const IntegerProgramResult& result = program_->result();
+    const double bound = result.bound + program_offset_;
+    if (!result.choice.empty()) {
+      std::vector<int> choice = result.choice;
+      for (auto it = program_chain_.rbegin(); it != program_chain_.rend(); ++it) choice = (*it)->Expand(choice);
+      best_.Offer(network_, choice);
+    }
+    if (result.proven) {
+      best_.RaiseBound(best_.cost);
+      best_.proven = true;
+      engine_ = "contraction+message passing+integer program";
+    } else {
+      best_.RaiseBound(std::min(program_upper_, bound));
+    }
+    program_ = nullptr;
+    return best_.proven;
   }
 
   const CostNetwork& network_;
@@ -243,6 +278,9 @@ class Anytime {
   std::vector<double> prices_, dual_prices_;
   std::vector<int> candidate_;
   double candidate_cost_ = 0;
+  std::unique_ptr<IntegerProgramTask> program_;
+  std::vector<const Contraction*> program_chain_;  // the way from the program's core to the network
+  double program_offset_ = 0, program_upper_ = 0, program_gap_ = kInfinity;
   int64_t sweeps_before_ = 0, moves_before_ = 0;
   std::string engine_;
 };

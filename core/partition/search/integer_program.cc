@@ -1,9 +1,15 @@
 #include "core/partition/search/integer_program.h"
 
 #include <coin/Cbc_C_Interface.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <memory>
 #include <set>
@@ -210,6 +216,72 @@ IntegerProgramResult SolveIntegerProgram(const CostNetwork& network, double lowe
     }
     if (rows.size() == before) return result;  // broken only by the solver's own tolerance
   }
+}
+
+std::unique_ptr<IntegerProgramTask> IntegerProgramTask::Start(const CostNetwork& network, double lower_bound, double upper_bound,
+                                                              const std::vector<int>& incumbent,
+                                                              const std::vector<double>& prices, absl::Time deadline) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return nullptr;
+  const pid_t process = fork();
+  if (process < 0) {
+    close(ends[0]);
+    close(ends[1]);
+    return nullptr;
+  }
+  if (process == 0) {
+    // Only the solver and memory from here on; nothing of the parent's threads, files or handlers is touched. What the
+    // parent has not flushed yet must not be written a second time when the solver flushes.
+    const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (nowhere < 0 || dup2(nowhere, STDOUT_FILENO) < 0 || dup2(nowhere, STDERR_FILENO) < 0) _exit(1);
+    const IntegerProgramResult result = SolveIntegerProgram(network, lower_bound, upper_bound, incumbent, prices, deadline);
+    std::vector<double> message = {result.proven ? 1.0 : 0.0, result.bound};
+    message.insert(message.end(), result.choice.begin(), result.choice.end());
+    const char* bytes = reinterpret_cast<const char*>(message.data());
+    size_t left = message.size() * sizeof(double);
+    while (left > 0) {
+      const ssize_t written = write(ends[1], bytes, left);
+      if (written <= 0) break;
+      bytes += written;
+      left -= static_cast<size_t>(written);
+    }
+    _exit(0);
+  }
+  close(ends[1]);
+  return std::unique_ptr<IntegerProgramTask>(new IntegerProgramTask(process, ends[0], lower_bound));
+}
+
+IntegerProgramTask::~IntegerProgramTask() { Stop(); }
+
+void IntegerProgramTask::Stop() {
+  if (process_ <= 0) return;
+  kill(process_, SIGKILL);
+  while (waitpid(process_, nullptr, 0) < 0 && errno == EINTR) {
+  }
+  close(pipe_);
+  process_ = 0;
+}
+
+bool IntegerProgramTask::Ended(absl::Duration wait) {
+  while (process_ > 0) {
+    pollfd ready{pipe_, POLLIN, 0};
+    if (poll(&ready, 1, static_cast<int>(absl::ToInt64Milliseconds(wait))) <= 0) return false;
+    char buffer[65536];
+    const ssize_t got = read(pipe_, buffer, sizeof(buffer));
+    if (got > 0) {
+      received_.insert(received_.end(), buffer, buffer + got);
+      continue;
+    }
+    Stop();
+    // A solver that died has sent nothing, or a part: then it has proven nothing.
+    if (received_.size() < 2 * sizeof(double) || received_.size() % sizeof(double) != 0) break;
+    std::vector<double> message(received_.size() / sizeof(double));
+    std::memcpy(message.data(), received_.data(), received_.size());
+    result_.proven = message[0] != 0;
+    result_.bound = message[1];
+    for (size_t i = 2; i < message.size(); ++i) result_.choice.push_back(static_cast<int>(message[i]));
+  }
+  return true;
 }
 
 }  // namespace omserve

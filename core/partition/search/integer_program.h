@@ -5,6 +5,7 @@
 #ifndef OMSERVE_CORE_PARTITION_SEARCH_INTEGER_PROGRAM_H_
 #define OMSERVE_CORE_PARTITION_SEARCH_INTEGER_PROGRAM_H_
 
+#include <memory>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -23,6 +24,29 @@ struct IntegerProgramResult {
 IntegerProgramResult SolveIntegerProgram(const CostNetwork& network, double lower_bound, double upper_bound,
                                          const std::vector<int>& incumbent, const std::vector<double>& prices,
                                          absl::Time deadline);
+
+// The same in a process of its own: the solver looks at its time limit only now and then, and this one can be ended at
+// any moment. One thread per object; the destructor ends the process.
+class IntegerProgramTask {
+ public:
+  // Null when the system gives no process.
+  static std::unique_ptr<IntegerProgramTask> Start(const CostNetwork& network, double lower_bound, double upper_bound,
+                                                   const std::vector<int>& incumbent, const std::vector<double>& prices,
+                                                   absl::Time deadline);
+  ~IntegerProgramTask();
+  // Waits up to `wait`. True when it has ended, with or without an answer.
+  bool Ended(absl::Duration wait);
+  const IntegerProgramResult& result() const { return result_; }
+
+ private:
+  IntegerProgramTask(int process, int pipe, double lower_bound) : process_(process), pipe_(pipe) { result_.bound = lower_bound; }
+  void Stop();
+
+  int process_;
+  int pipe_;
+  std::vector<char> received_;
+  IntegerProgramResult result_;
+};
 
 }  // namespace omserve
 

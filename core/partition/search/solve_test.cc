@@ -126,7 +126,7 @@ TEST(SolveTest, EqualsBruteForceWithMemory) {
 // The engines behind contraction and enumeration: more variables than branch and bound takes in passing.
 TEST(SolveTest, LargerNetworksAreProvenOrBounded) {
   std::mt19937 rng(3);
-  for (int i = 0; i < 6; ++i) {
+  for (int i = 0; i < 4; ++i) {
     CostNetwork network;
     for (int v = 0; v < 24; ++v) {
       std::vector<double> unary;
@@ -138,11 +138,11 @@ TEST(SolveTest, LargerNetworksAreProvenOrBounded) {
         if (w < 24) AddRandomEdge(rng, network, v, w, 0, false);
       }
     }
-    auto without = Solve(network, {.time_budget = absl::Seconds(3)});
+    auto without = Solve(network, {.time_budget = absl::Milliseconds(500)});
     ASSERT_TRUE(without.ok()) << without.status();
     network.row_limit = {150, 150};
     for (int v = 0; v < 24; ++v) network.usages.push_back({v, v % 2, 2, {12, 9, 6, 3, 0}});
-    auto with = Solve(network, {.time_budget = absl::Seconds(3)});
+    auto with = Solve(network, {.time_budget = absl::Milliseconds(500)});
     ASSERT_TRUE(with.ok()) << with.status();
     EXPECT_TRUE(without->exact);
     EXPECT_LE(without->lower_bound, without->cost);
@@ -150,7 +150,7 @@ TEST(SolveTest, LargerNetworksAreProvenOrBounded) {
     if (with->feasible) {
       EXPECT_GE(with->cost, without->lower_bound);
       network.row_limit = {300, 300};
-      auto more = Solve(network, {.time_budget = absl::Seconds(3)});
+      auto more = Solve(network, {.time_budget = absl::Milliseconds(500)});
       ASSERT_TRUE(more.ok());
       EXPECT_LE(more->lower_bound, with->cost) << "more memory cannot make the optimum dearer";
       if (more->exact) {
