@@ -1,4 +1,4 @@
-// Writes small valid files for the binary targets: fuzz_seeds FOLDER → FOLDER/{onnx,air,om}/*. The texts of the other
+// Writes small valid files for the binary targets: fuzz_seeds FOLDER → FOLDER/{onnx,air,om,plan}/*. The texts of the other
 // targets lie in tests/fuzz/seeds.
 #include <filesystem>
 #include <iostream>
@@ -10,6 +10,9 @@
 #include "core/import/onnx/test_models.h"
 #include "core/om/ge_ir.h"
 #include "core/om/om_testing.h"
+#include "core/partition/choose.h"
+#include "core/partition/plan_file.h"
+#include "tests/fuzz/plan_model.h"
 
 namespace omserve {
 namespace {
@@ -51,7 +54,7 @@ std::string Attention() {
 }
 
 absl::Status Write(const std::string& folder) {
-  for (const char* name : {"onnx", "air", "om"}) std::filesystem::create_directories(folder + "/" + name);
+  for (const char* name : {"onnx", "air", "om", "plan"}) std::filesystem::create_directories(folder + "/" + name);
   RETURN_IF_ERROR(WriteFileAtomically(folder + "/onnx/convolutions.onnx", Convolutions()));
   RETURN_IF_ERROR(WriteFileAtomically(folder + "/onnx/attention.onnx", Attention()));
   for (int ranks : {1, 2}) {
@@ -68,6 +71,16 @@ absl::Status Write(const std::string& folder) {
     air.set_name("mlp");
     RETURN_IF_ERROR(GraphToGe(model.graphs[0], {}, air.add_graph()));
     RETURN_IF_ERROR(WriteFileAtomically(folder + "/air" + name + ".air", air.SerializeAsString()));
+  }
+  for (int stages : {1, 2}) {
+    const Graph graph = fuzz::MakePlanGraph();
+    const Cluster cluster = Cluster::Local(4);
+    ParallelOptions options;
+    options.tensor_parallel_size = 4 / stages;
+    options.pipeline_stages = stages;
+    ASSIGN_OR_RETURN(const Plan plan, PlanModel(graph, cluster, options));
+    RETURN_IF_ERROR(WriteFileAtomically(folder + "/plan/stages" + std::to_string(stages) + ".json",
+                                        PlanToText(graph, cluster, plan)));
   }
   return absl::OkStatus();
 }
