@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <system_error>
+#include <vector>
 
 #include "CLI/CLI.hpp"
 #include "absl/synchronization/mutex.h"
@@ -51,6 +52,7 @@ struct CommonFlags {
   std::string log_level = "info";
   int64_t max_message_bytes = int64_t{1} << 30;
   double drain_seconds = 30;
+  std::vector<std::string> custom_ops;
 };
 
 struct CoordinatorFlags {
@@ -91,6 +93,10 @@ void AddCommonFlags(CLI::App* app, CommonFlags& flags, const std::string& defaul
   app->add_option("--drain-seconds", flags.drain_seconds, "How long runs under way may take after SIGTERM")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+  app->add_option("--custom-ops", flags.custom_ops,
+                  "Folder with packages of custom operators; may be given again. Also: OMSERVE_CUSTOM_OPP_PATH, "
+                  "ASCEND_CUSTOM_OPP_PATH")
+      ->allow_extra_args(false);
 }
 
 void AddCoordinatorFlags(CLI::App* app, CoordinatorFlags& flags) {
@@ -122,6 +128,7 @@ void AddDeviceFlags(CLI::App* app, DeviceOptions& options) {
 CoordinatorProcessOptions OptionsOf(const CommonFlags& common, const CoordinatorFlags& flags) {
   CoordinatorProcessOptions options;
   options.server = {common.listen, common.address_file, common.max_message_bytes};
+  options.custom_folders = common.custom_ops;
   options.metrics_listen = flags.metrics_listen;
   options.data_folder = flags.data_folder;
   options.store_limit_bytes = flags.data_limit;
@@ -211,6 +218,7 @@ int Main(int argc, char** argv) {
     options.cache_folder = worker_flags.cache_folder;
     options.cache_limit_bytes = worker_flags.cache_limit;
     options.devices = devices;
+    options.custom_folders = common.custom_ops;
     return RunWorker(options, drain, log);
   }
   CoordinatorProcessOptions options = OptionsOf(common, coordinator_flags);

@@ -3,17 +3,19 @@
 #include <algorithm>
 #include <filesystem>
 #include <numeric>
+#include <set>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
+#include "absl/strings/str_join.h"
 #include "core/base/status.h"
 #include "core/build/cut.h"
 #include "core/build/describe.h"
 #include "core/build/import_model.h"
 #include "core/build/slices.h"
+#include "core/custom/requirements.h"
 #include "core/device/cpu/cpu_device.h"
 #include "core/om/om_file.h"
 
@@ -54,10 +56,8 @@ SlicedModel Replicate(Graph graph, ModelInfo info, const Cluster& cluster) {
   return model;
 }
 
-}  // namespace
-
-absl::StatusOr<SlicedModel> BuildModel(const std::string& model_path, const BuildOptions& options,
-                                       const ProgressFunction& progress, const WaitLimit& limit) {
+absl::StatusOr<SlicedModel> MakeModel(const std::string& model_path, const BuildOptions& options,
+                                      const ProgressFunction& progress, const WaitLimit& limit) {
   if (options.slices) return BuildSlices(options, progress, limit);
   if (options.parallel) RETURN_IF_ERROR(CheckSizes(*options.parallel, options.cluster));
   Report(progress, "import", 0);
@@ -81,6 +81,17 @@ absl::StatusOr<SlicedModel> BuildModel(const std::string& model_path, const Buil
   ModelInfo info = DescribeModel(graph, name, model_path);
   if (!options.parallel) return Replicate(std::move(graph), std::move(info), options.cluster);
   return CutModel(std::move(graph), std::move(info), options.cluster, *options.parallel, progress, limit);
+}
+
+}  // namespace
+
+absl::StatusOr<SlicedModel> BuildModel(const std::string& model_path, const BuildOptions& options,
+                                       const ProgressFunction& progress, const WaitLimit& limit) {
+  ASSIGN_OR_RETURN(SlicedModel model, MakeModel(model_path, options, progress, limit));
+  std::set<std::string> needed;
+  for (Graph& graph : model.graphs) MarkCustomOperators(graph, needed);
+  if (!needed.empty()) model.info.build["custom_operators"] = absl::StrJoin(needed, ", ");
+  return model;
 }
 
 absl::Status BuildOm(const std::string& model_path, const std::string& om_path, const BuildOptions& options,

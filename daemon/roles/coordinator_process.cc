@@ -31,6 +31,7 @@ absl::Status CoordinatorProcess::StartAgent(const DeviceOptions& options) {
 }
 
 absl::Status CoordinatorProcess::StartParts() {
+  RETURN_IF_ERROR(LoadCustomOperators(options_.custom_folders, *log_));
   registry_ = std::make_shared<prometheus::Registry>();
   metrics_ = std::make_shared<Metrics>(registry_);
   if (!options_.metrics_listen.empty()) {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -34,6 +35,7 @@ struct CoordinatorProcessOptions {
   CoordinatorOptions coordinator;
   int parallel_builds = 1;
   std::optional<DeviceOptions> devices;  // set: standalone
+  std::vector<std::string> custom_folders;  // packages of operators, beside those of the environment
 };
 
 class CoordinatorProcess {

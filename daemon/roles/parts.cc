@@ -8,11 +8,14 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "core/base/status.h"
 #include "core/build/build.h"
 #include "core/cluster/cluster.h"
 #include "core/comm/communicator.h"
+#include "core/custom/packages.h"
+#include "core/custom/requirements.h"
 #include "core/device/cpu/cpu_device.h"
 #include "core/exec/slice_runner.h"
 #include "core/om/om_file.h"
@@ -54,7 +57,25 @@ absl::StatusOr<std::vector<std::unique_ptr<Device>>> MakeDevices(const DeviceOpt
   return devices;
 }
 
-WorkerParts RealWorkerParts() { return {ReadSliceOm, CommunicatorHub::Create, SliceRunner::Create}; }
+absl::Status LoadCustomOperators(const std::vector<std::string>& folders, const Log& log) {
+  ASSIGN_OR_RETURN(const std::vector<CustomPackage> packages, LoadCustomPackages(CustomOperatorFolders(folders)));
+  for (const CustomPackage& package : packages) {
+    log.Info("custom operators", {{"package", package.name},
+                                  {"version", package.version},
+                                  {"operators", absl::StrJoin(package.operators, ",")},
+                                  {"file", package.file}});
+  }
+  return absl::OkStatus();
+}
+
+WorkerParts RealWorkerParts() {
+  const auto read_slice = [](Buffer nested_om) -> absl::StatusOr<Graph> {
+    ASSIGN_OR_RETURN(Graph graph, ReadSliceOm(std::move(nested_om)));
+    RETURN_IF_ERROR(CheckCustomOperators(graph));
+    return graph;
+  };
+  return {read_slice, CommunicatorHub::Create, SliceRunner::Create};
+}
 
 absl::StatusOr<std::shared_ptr<const ModelContent>> OpenModel(const std::string& path) {
   ASSIGN_OR_RETURN(std::unique_ptr<OmFile> om, OmFile::Open(path));

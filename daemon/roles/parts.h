@@ -11,6 +11,7 @@
 #include "core/device/device.h"
 #include "daemon/coordinator/build_runner.h"
 #include "daemon/coordinator/model_content.h"
+#include "daemon/telemetry/log.h"
 #include "daemon/worker/worker_epoch.h"
 
 namespace omserve {
@@ -24,6 +25,9 @@ struct DeviceOptions {
 // INVALID_ARGUMENT for a text that is not "cpu:N" with N from 1 to 64.
 absl::StatusOr<int> ParseDevices(const std::string& text);
 absl::StatusOr<std::vector<std::unique_ptr<Device>>> MakeDevices(const DeviceOptions& options);
+
+// Loads the packages of custom operators in the folders of the environment and in `folders`, and logs what they bring.
+absl::Status LoadCustomOperators(const std::vector<std::string>& folders, const Log& log);
 
 WorkerParts RealWorkerParts();
 

@@ -27,6 +27,7 @@ bool IsAnyAddress(absl::string_view address) {
 
 absl::StatusOr<std::unique_ptr<WorkerProcess>> WorkerProcess::Start(const WorkerProcessOptions& options,
                                                                     const Log* log) {
+  RETURN_IF_ERROR(LoadCustomOperators(options.custom_folders, *log));
   std::unique_ptr<WorkerProcess> process(new WorkerProcess);
   ASSIGN_OR_RETURN(std::vector<std::unique_ptr<Device>> devices, MakeDevices(options.devices));
   std::string folder = options.cache_folder;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -28,6 +29,7 @@ struct WorkerProcessOptions {
   std::string cache_folder;  // empty: a temporary one
   uint64_t cache_limit_bytes = uint64_t{256} << 30;
   DeviceOptions devices;
+  std::vector<std::string> custom_folders;  // packages of operators, beside those of the environment
 };
 
 class WorkerProcess {

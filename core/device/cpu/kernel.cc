@@ -46,8 +46,10 @@ absl::Status KernelRequest::UnsupportedType(int input) const {
   return Unsupported(absl::StrCat("type ", absl::string_view(name.data(), name.size())));
 }
 
-const KernelTable& KernelTable::Get() {
-  static const KernelTable& table = *[] {
+const KernelTable& KernelTable::Get() { return Instance(); }
+
+KernelTable& KernelTable::Instance() {
+  static KernelTable& table = *[] {
     auto* made = new KernelTable;
     AddMatMulKernels(*made);
     AddEinsumKernels(*made);
@@ -72,10 +74,23 @@ const KernelTable& KernelTable::Get() {
   return table;
 }
 
+KernelFactory KernelTable::Find(absl::string_view type) const {
+  auto it = factories_.find(type);
+  if (it != factories_.end()) return it->second;
+  absl::MutexLock lock(&mutex_);
+  auto packaged = packaged_.find(type);
+  return packaged == packaged_.end() ? nullptr : packaged->second;
+}
+
 absl::StatusOr<std::unique_ptr<Kernel>> KernelTable::Make(const KernelRequest& request) const {
-  auto it = factories_.find(request.type());
-  if (it == factories_.end()) return request.Unsupported("this operator");
-  return it->second(request);
+  const KernelFactory factory = Find(request.type());
+  return factory == nullptr ? request.Unsupported("this operator") : factory(request);
+}
+
+void KernelTable::Register(const std::string& type, KernelFactory factory) {
+  KernelTable& table = Instance();
+  absl::MutexLock lock(&table.mutex_);
+  table.packaged_.emplace(type, factory);
 }
 
 void KernelTable::Add(std::initializer_list<absl::string_view> types, KernelFactory factory) {

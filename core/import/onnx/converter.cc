@@ -28,7 +28,8 @@ const Table& ConverterTable() {
 
 absl::StatusOr<const Converter*> FindConverter(const std::string& domain, const std::string& op_type, int opset) {
   std::string known;
-  if (domain.empty() || domain == "ai.onnx") {
+  const bool built_in = domain.empty() || domain == "ai.onnx";
+  if (built_in) {
     auto it = ConverterTable().find(op_type);
     if (it != ConverterTable().end()) {
       for (const Converter* converter : it->second) {
@@ -40,7 +41,8 @@ absl::StatusOr<const Converter*> FindConverter(const std::string& domain, const 
   }
   return absl::UnimplementedError(absl::StrCat("operator '", op_type, "' of domain '",
                                                domain.empty() ? "ai.onnx" : domain, "', opset ", opset,
-                                               ", is not supported", known));
+                                               ", is not supported", known,
+                                               built_in ? "" : "; no package of custom operators here has it"));
 }
 
 }  // namespace omserve

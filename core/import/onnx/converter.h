@@ -9,6 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "core/import/onnx/conversion.h"
+#include "core/ops/op.h"
 
 namespace omserve {
 
@@ -41,6 +42,9 @@ absl::Span<const Converter> SliceConverters();
 absl::Span<const Converter> GatherConverters();
 absl::Span<const Converter> ResizeConverters();
 absl::Span<const Converter> CreationConverters();
+
+// A node that stands for a package's operator, whose schema says all: inputs by position, attributes by name.
+absl::Status ConvertCustom(Conversion& c, const OpDef& def);
 
 // UNIMPLEMENTED naming operator, domain and opset, and the opsets that are supported if there are any.
 absl::StatusOr<const Converter*> FindConverter(const std::string& domain, const std::string& op_type, int opset);

@@ -159,13 +159,17 @@ class Importer {
                                                      attribute.name(), "'); subgraphs are not supported"));
       }
     }
-    if (functions_.contains({node.domain(), node.op_type()})) {
+    const OpDef* custom = OpRegistry::Get().FindOnnx(node.domain(), node.op_type());
+    if (custom == nullptr && functions_.contains({node.domain(), node.op_type()})) {
       return absl::UnimplementedError(absl::StrCat("operator '", node.op_type(), "' of domain '", node.domain(),
                                                    "' is a function of the model; functions are not supported"));
     }
     const int64_t opset = OpsetOf(node.domain());
-    ASSIGN_OR_RETURN(const Converter* converter, FindConverter(node.domain(), node.op_type(), opset));
-    if (node.input_size() < converter->min_inputs || node.input_size() > converter->max_inputs) {
+    const Converter* converter = nullptr;
+    if (custom == nullptr) {
+      ASSIGN_OR_RETURN(converter, FindConverter(node.domain(), node.op_type(), opset));
+    }
+    if (converter != nullptr && (node.input_size() < converter->min_inputs || node.input_size() > converter->max_inputs)) {
       return absl::InvalidArgumentError(absl::StrCat(
           "it has ", node.input_size(), " inputs; it needs ",
           converter->min_inputs == converter->max_inputs ? "exactly " : "at least ",
@@ -183,9 +187,9 @@ class Importer {
     std::vector<bool> used;
     for (const std::string& output : node.output()) used.push_back(!output.empty() && used_.contains(output));
 
-    Conversion conversion(node, name, static_cast<int>(opset), converter->target, std::move(inputs), std::move(used),
-                          &graph_, &infos_, &weights_);
-    absl::Status status = converter->convert(conversion);
+    Conversion conversion(node, name, static_cast<int>(opset), converter == nullptr ? "" : converter->target,
+                          std::move(inputs), std::move(used), &graph_, &infos_, &weights_);
+    absl::Status status = custom != nullptr ? ConvertCustom(conversion, *custom) : converter->convert(conversion);
     // What an accessor complained about comes first: later complaints may only follow from it.
     RETURN_IF_ERROR(conversion.status());
     RETURN_IF_ERROR(status);
