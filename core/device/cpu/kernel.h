@@ -93,7 +93,8 @@ class KernelTable {
  public:
   static const KernelTable& Get();
 
-  // Gives an operator of a package its kernel. A type has one factory: the first.
+  // Gives an operator of a package its kernel, before anything that holds such an operator is compiled. A type has
+  // one factory: the first.
   static void Register(const std::string& type, KernelFactory factory);
 
   // UNIMPLEMENTED for an operator without kernel; else what the factory returns.

@@ -10,26 +10,24 @@
 namespace omserve {
 namespace {
 
-// The attribute of the node as the kind that the schema wants.
-AttrValue ReadAttr(Conversion& c, const AttrDef& attr) {
-  struct Reader {
-    Conversion& c;
-    const std::string& name;
-    AttrValue operator()(int64_t) { return c.Int(name, 0); }
-    AttrValue operator()(float) { return c.Float(name, 0); }
-    // ONNX has no attributes of type bool.
-    AttrValue operator()(bool) { return c.Int(name, 0) != 0; }
-    AttrValue operator()(const std::string&) { return c.String(name, ""); }
-    AttrValue operator()(const std::vector<int64_t>&) { return c.Ints(name); }
-    AttrValue operator()(const std::vector<float>&) { return c.Floats(name); }
-    template <typename Other>
-    AttrValue operator()(const Other&) {
-      c.Fail(absl::UnimplementedError(absl::StrCat("attribute '", name, "' has a kind that ONNX has not")));
-      return int64_t{0};
-    }
-  };
-  return std::visit(Reader{c, attr.name}, attr.fallback);
-}
+// Reads an attribute as the kind that the schema's default has.
+struct AttrReader {
+  Conversion& c;
+  const std::string& name;
+
+  AttrValue operator()(int64_t) const { return c.Int(name, 0); }
+  AttrValue operator()(float) const { return c.Float(name, 0); }
+  // ONNX has no attributes of type bool.
+  AttrValue operator()(bool) const { return c.Int(name, 0) != 0; }
+  AttrValue operator()(const std::string&) const { return c.String(name, ""); }
+  AttrValue operator()(const std::vector<int64_t>&) const { return c.Ints(name); }
+  AttrValue operator()(const std::vector<float>&) const { return c.Floats(name); }
+  template <typename Other>
+  AttrValue operator()(const Other&) const {
+    c.Fail(absl::UnimplementedError(absl::StrCat("attribute '", name, "' has a kind that ONNX has not")));
+    return int64_t{0};
+  }
+};
 
 }  // namespace
 
@@ -41,7 +39,7 @@ absl::Status ConvertCustom(Conversion& c, const OpDef& def) {
   }
   AttrMap attrs;
   for (const AttrDef& attr : def.attrs) {
-    if (c.HasAttr(attr.name)) attrs[attr.name] = ReadAttr(c, attr);
+    if (c.HasAttr(attr.name)) attrs[attr.name] = std::visit(AttrReader{c, attr.name}, attr.fallback);
   }
   std::vector<ValueId> inputs;
   for (int i = 0; i < c.num_inputs(); ++i) inputs.push_back(c.optional_input(i));
