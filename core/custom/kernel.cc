@@ -3,12 +3,13 @@
 #include <memory>
 #include <string>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "core/base/status.h"
 #include "core/custom/call.h"
-#include "core/device/cpu/kernel.h"
+#include "core/device/cpu/packaged_kernels.h"
 
 namespace omserve {
 namespace {
@@ -93,7 +94,7 @@ void RegisterCustomKernel(const omserve_op& op) {
     absl::MutexLock lock(&operators.mutex);
     operators.by_type.emplace(op.type, &op);
   }
-  cpu::KernelTable::Register(op.type, MakeCustomKernel);
+  cpu::RegisterPackagedKernel(op.type, MakeCustomKernel);
 }
 
 }  // namespace omserve

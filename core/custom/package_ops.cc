@@ -121,7 +121,7 @@ static_assert(static_cast<int>(InputKind::kParameter) == OMSERVE_PARAMETER);
 static_assert(static_cast<int>(InputKind::kOptionalParameter) == OMSERVE_OPTIONAL_PARAMETER);
 static_assert(OMSERVE_MAX_RANK == kMaxRank);
 
-absl::Status AddOnnxName(const omserve_op& op, OpDef& def) {
+absl::Status AddOnnxName(const omserve_op& op, PackagedOp& def) {
   if (op.onnx_domain == nullptr && op.onnx_type == nullptr) return absl::OkStatus();
   RETURN_IF_ERROR(CheckName(op.onnx_domain, "its ONNX domain", ".-"));
   RETURN_IF_ERROR(CheckName(op.onnx_type, "its ONNX operator"));
@@ -260,22 +260,22 @@ void AddFunctions(const omserve_op& op, OpDef& def) {
   if (op.cost != nullptr) def.cost = [&op](const NodeView& view) { return CostOfCall(op, view); };
 }
 
-absl::StatusOr<OpDef> DefOfOp(const omserve_package& package, const omserve_op& op) {
-  OpDef def;
-  def.type = op.type;
-  def.package = package.name;
-  def.package_version = package.version;
-  RETURN_IF_ERROR(AddSchema(op, def));
-  RETURN_IF_ERROR(AddOnnxName(op, def));
+absl::StatusOr<PackagedOp> DefOfOp(const omserve_package& package, const omserve_op& op) {
+  PackagedOp made;
+  made.def.type = op.type;
+  made.package = package.name;
+  made.version = package.version;
+  RETURN_IF_ERROR(AddSchema(op, made.def));
+  RETURN_IF_ERROR(AddOnnxName(op, made));
   if (op.infer == nullptr) return absl::InvalidArgumentError("it has no infer function");
   if (op.compute == nullptr) return absl::InvalidArgumentError("it has no compute function");
-  AddFunctions(op, def);
-  return def;
+  AddFunctions(op, made.def);
+  return made;
 }
 
 }  // namespace
 
-absl::StatusOr<std::vector<OpDef>> OpsOfPackage(const omserve_package& package) {
+absl::StatusOr<std::vector<PackagedOp>> OpsOfPackage(const omserve_package& package) {
   if (package.abi != OMSERVE_CUSTOM_ABI) {
     return absl::FailedPreconditionError(absl::StrCat("it is made for version ", package.abi,
                                                       " of the custom operator interface; this omserve has version ",
@@ -285,17 +285,17 @@ absl::StatusOr<std::vector<OpDef>> OpsOfPackage(const omserve_package& package) 
   RETURN_IF_ERROR(CheckName(package.version, "the package's version", "-.+"));
   RETURN_IF_ERROR_WITH(CheckList(package.ops, package.num_ops, 1, "operators"),
                        absl::StrCat("package '", package.name, "'"));
-  std::vector<OpDef> defs;
+  std::vector<PackagedOp> ops;
   for (int32_t i = 0; i < package.num_ops; ++i) {
     const omserve_op& op = package.ops[i];
     RETURN_IF_ERROR(CheckName(op.type, absl::StrCat("operator ", i)));
     if (absl::ascii_isdigit(op.type[0])) {
       return absl::InvalidArgumentError(absl::StrCat("operator '", op.type, "': a type begins with a letter or '_'"));
     }
-    ASSIGN_OR_RETURN_WITH(OpDef def, DefOfOp(package, op), absl::StrCat("operator '", op.type, "'"));
-    defs.push_back(std::move(def));
+    ASSIGN_OR_RETURN_WITH(PackagedOp made, DefOfOp(package, op), absl::StrCat("operator '", op.type, "'"));
+    ops.push_back(std::move(made));
   }
-  return defs;
+  return ops;
 }
 
 }  // namespace omserve

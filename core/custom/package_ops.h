@@ -6,13 +6,13 @@
 
 #include "absl/status/statusor.h"
 #include "core/custom/include/omserve/custom_op.h"
-#include "core/ops/op.h"
+#include "core/ops/packaged_ops.h"
 
 namespace omserve {
 
-// One definition per operator, in order; they call the package's functions, so it must live as long as the process.
+// One per operator, in order; they call the package's functions, so it must live as long as the process.
 // FAILED_PRECONDITION for another ABI version; INVALID_ARGUMENT, naming operator and part, for a malformed schema.
-absl::StatusOr<std::vector<OpDef>> OpsOfPackage(const omserve_package& package);
+absl::StatusOr<std::vector<PackagedOp>> OpsOfPackage(const omserve_package& package);
 
 }  // namespace omserve
 

@@ -16,7 +16,7 @@
 #include "core/base/status.h"
 #include "core/custom/kernel.h"
 #include "core/custom/package_ops.h"
-#include "core/ops/op.h"
+#include "core/ops/packaged_ops.h"
 
 namespace omserve {
 namespace {
@@ -55,7 +55,7 @@ absl::StatusOr<CustomPackage> Register(const std::string& file, void* handle,
   }
   const omserve_package* package = entry();
   if (package == nullptr) return absl::FailedPreconditionError("omserve_custom_package() answers NULL");
-  ASSIGN_OR_RETURN(std::vector<OpDef> defs, OpsOfPackage(*package));
+  ASSIGN_OR_RETURN(std::vector<PackagedOp> ops, OpsOfPackage(*package));
   CustomPackage made{package->name, package->version, file, {}};
   for (const auto& [other_file, other] : loaded) {
     if (other.name == made.name) {
@@ -63,8 +63,8 @@ absl::StatusOr<CustomPackage> Register(const std::string& file, void* handle,
           absl::StrCat("package '", made.name, "' comes from ", other_file, " already (version ", other.version, ")"));
     }
   }
-  for (const OpDef& def : defs) made.operators.push_back(def.type);
-  RETURN_IF_ERROR(OpRegistry::Register(std::move(defs)));
+  for (const PackagedOp& op : ops) made.operators.push_back(op.def.type);
+  RETURN_IF_ERROR(RegisterPackagedOps(std::move(ops)));
   // No model is imported or loaded before this returns, so nobody asks for a kernel in between.
   for (int i = 0; i < package->num_ops; ++i) RegisterCustomKernel(package->ops[i]);
   return made;

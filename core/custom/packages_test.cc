@@ -10,7 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/custom/requirements.h"
 #include "core/device/cpu/cpu_device.h"
-#include "core/device/cpu/kernel.h"
+#include "core/device/cpu/packaged_kernels.h"
 #include "core/import/onnx/onnx_importer.h"
 #include "core/import/onnx/test_models.h"
 #include "core/ops/op.h"
@@ -49,7 +49,7 @@ TEST_F(PackagesTest, LoadingAgainChangesNothing) {
   absl::StatusOr<std::vector<CustomPackage>> packages = LoadCustomPackages({EXAMPLE_PACKAGE, EXAMPLE_PACKAGE});
   ASSERT_TRUE(packages.ok()) << packages.status();
   EXPECT_EQ(packages->size(), 2u);
-  EXPECT_TRUE(cpu::KernelTable::Get().Has("ScaledMatMul"));
+  EXPECT_NE(cpu::FindPackagedKernel("ScaledMatMul"), nullptr);
 }
 
 TEST_F(PackagesTest, FoldersComeFromTheEnvironmentFirst) {

@@ -2,18 +2,18 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "core/ops/op.h"
+#include "core/ops/packaged_ops.h"
 
 namespace omserve {
 
 void MarkCustomOperators(Graph& graph, std::set<std::string>& needed) {
   for (int32_t id : graph.NodeIds()) {
     Node& node = *graph.node(id);
-    const OpDef* def = OpRegistry::Get().Find(node.type());
-    if (def == nullptr || def->package.empty()) continue;
-    node.SetAttr(kPackageAttr, def->package);
-    node.SetAttr(kPackageVersionAttr, def->package_version);
-    needed.insert(absl::StrCat(def->type, " (package ", def->package, " ", def->package_version, ")"));
+    const PackagedOp* op = FindPackagedOp(node.type());
+    if (op == nullptr) continue;
+    node.SetAttr(kPackageAttr, op->package);
+    node.SetAttr(kPackageVersionAttr, op->version);
+    needed.insert(absl::StrCat(node.type(), " (package ", op->package, " ", op->version, ")"));
   }
 }
 
@@ -24,16 +24,16 @@ absl::Status CheckCustomOperators(const Graph& graph) {
     const std::string* package = node.FindAttr<std::string>(kPackageAttr);
     const std::string* version = node.FindAttr<std::string>(kPackageVersionAttr);
     if (package == nullptr || version == nullptr) continue;
-    const OpDef* def = OpRegistry::Get().Find(node.type());
-    if (def != nullptr && def->package == *package && def->package_version == *version) continue;
+    const PackagedOp* op = FindPackagedOp(node.type());
+    if (op != nullptr && op->package == *package && op->version == *version) continue;
     std::string text =
         absl::StrCat("operator '", node.type(), "' of package '", *package, "', version '", *version, "', is needed; ");
-    if (def == nullptr) {
-      absl::StrAppend(&text, "no package with it is loaded here");
-    } else if (def->package.empty()) {
+    if (op != nullptr) {
+      absl::StrAppend(&text, "package '", op->package, "', version '", op->version, "', is loaded here");
+    } else if (OpRegistry::Get().Find(node.type()) != nullptr) {
       absl::StrAppend(&text, "the operator is built in here");
     } else {
-      absl::StrAppend(&text, "package '", def->package, "', version '", def->package_version, "', is loaded here");
+      absl::StrAppend(&text, "no package with it is loaded here");
     }
     missing.insert(std::move(text));
   }

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <iostream>
-#include <mutex>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -11,6 +10,7 @@
 #include "core/base/status.h"
 #include "core/ops/cost_util.h"
 #include "core/ops/families.h"
+#include "core/ops/packaged_ops.h"
 #include "core/ops/rule_util.h"
 
 namespace omserve {
@@ -174,10 +174,8 @@ absl::StatusOr<std::vector<int64_t>> NodeView::ConstantInts(int i) const {
   return values;
 }
 
-const OpRegistry& OpRegistry::Get() { return Instance(); }
-
-OpRegistry& OpRegistry::Instance() {
-  static OpRegistry* const registry = [] {
+const OpRegistry& OpRegistry::Get() {
+  static const OpRegistry* const registry = [] {
     auto* made = new OpRegistry();
     AddActivationOps(*made);
     AddCollectiveOps(*made);
@@ -202,54 +200,15 @@ OpRegistry& OpRegistry::Instance() {
 const OpDef* OpRegistry::Find(absl::string_view type) const {
   auto it = ops_.find(type);
   if (it != ops_.end()) return &it->second;
-  std::shared_lock lock(mutex_);
-  auto packaged = packaged_.find(std::string_view(type.data(), type.size()));
-  return packaged == packaged_.end() ? nullptr : packaged->second.get();
-}
-
-const OpDef* OpRegistry::FindOnnx(absl::string_view domain, absl::string_view op_type) const {
-  if (domain.empty()) return nullptr;
-  std::shared_lock lock(mutex_);
-  for (const auto& [type, def] : packaged_) {
-    if (def->onnx_domain == domain && def->onnx_type == op_type) return def.get();
-  }
-  return nullptr;
-}
-
-absl::Status OpRegistry::Register(std::vector<OpDef> defs) {
-  OpRegistry& registry = Instance();
-  std::unique_lock lock(registry.mutex_);
-  std::map<std::string, std::unique_ptr<const OpDef>, std::less<>> added;
-  for (OpDef& def : defs) {
-    if (registry.ops_.contains(def.type)) {
-      return absl::AlreadyExistsError(absl::StrCat("operator '", def.type, "' is built in"));
-    }
-    for (const auto* table : {&registry.packaged_, &added}) {
-      for (const auto& [type, other] : *table) {
-        if (type == def.type) {
-          return absl::AlreadyExistsError(
-              absl::StrCat("operator '", type, "' is in package '", other->package, "' already"));
-        }
-        if (!def.onnx_domain.empty() && def.onnx_domain == other->onnx_domain && def.onnx_type == other->onnx_type) {
-          return absl::AlreadyExistsError(absl::StrCat("operator '", def.type, "': the ONNX name '", def.onnx_domain,
-                                                       ".", def.onnx_type, "' stands for operator '", type,
-                                                       "' of package '", other->package, "' already"));
-        }
-      }
-    }
-    std::string type = def.type;
-    added.emplace(std::move(type), std::make_unique<const OpDef>(std::move(def)));
-  }
-  registry.packaged_.merge(added);
-  return absl::OkStatus();
+  const PackagedOp* packaged = FindPackagedOp(type);
+  return packaged == nullptr ? nullptr : &packaged->def;
 }
 
 std::vector<std::string> OpRegistry::Types() const {
   std::vector<std::string> types;
   types.reserve(ops_.size());
   for (const auto& [type, def] : ops_) types.push_back(type);
-  std::shared_lock lock(mutex_);
-  for (const auto& [type, def] : packaged_) types.push_back(type);
+  for (std::string& type : PackagedTypes()) types.push_back(std::move(type));
   std::sort(types.begin(), types.end());
   return types;
 }

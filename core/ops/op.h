@@ -8,9 +8,6 @@
 #define OMSERVE_CORE_OPS_OP_H_
 
 #include <functional>
-#include <map>
-#include <memory>
-#include <shared_mutex>
 #include <string>
 #include <variant>
 #include <vector>
@@ -103,40 +100,21 @@ struct OpDef {
   RuleFunction rule;  // empty: replicated only
   EmitFunction emit;  // empty: EmitClone (ops/emit.h)
   CostFunction cost;  // empty: one flop per output element, bytes of inputs and outputs
-
-  // Of operators that a package brings (core/custom); empty for built-in ones.
-  std::string package;
-  std::string package_version;
-  std::string onnx_domain;  // the ONNX nodes that stand for it; empty: none
-  std::string onnx_type;
 };
 
-// Thread-safe. Definitions never change and are never removed once they are found.
 class OpRegistry {
  public:
-  // All built-in operators and those of packages.
+  // All built-in operators, immutable once made.
   static const OpRegistry& Get();
-
-  // Adds the operators of one package, all or none. ALREADY_EXISTS names an operator whose type (or ONNX name) is taken,
-  // and by whom.
-  static absl::Status Register(std::vector<OpDef> defs);
 
   // Null when unknown.
   const OpDef* Find(absl::string_view type) const;
-  // A package's operator for an ONNX node, or null.
-  const OpDef* FindOnnx(absl::string_view domain, absl::string_view op_type) const;
   std::vector<std::string> Types() const;
   // Called by the families while the registry is made; a second definition of a type is a bug and aborts.
   void Add(OpDef def);
 
  private:
-  static OpRegistry& Instance();
-
-  absl::flat_hash_map<std::string, OpDef> ops_;  // built-in, immutable once made
-
-  mutable std::shared_mutex mutex_;
-  // Guarded by mutex_; the definitions themselves stay where they are.
-  std::map<std::string, std::unique_ptr<const OpDef>, std::less<>> packaged_;
+  absl::flat_hash_map<std::string, OpDef> ops_;
 };
 
 // The schema's definition of input `i` of a node with `num_inputs` inputs (dynamic inputs take the slack), or

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/base/status.h"
+#include "core/device/cpu/packaged_kernels.h"
 
 namespace omserve::cpu {
 
@@ -46,10 +47,8 @@ absl::Status KernelRequest::UnsupportedType(int input) const {
   return Unsupported(absl::StrCat("type ", absl::string_view(name.data(), name.size())));
 }
 
-const KernelTable& KernelTable::Get() { return Instance(); }
-
-KernelTable& KernelTable::Instance() {
-  static KernelTable& table = *[] {
+const KernelTable& KernelTable::Get() {
+  static const KernelTable& table = *[] {
     auto* made = new KernelTable;
     AddMatMulKernels(*made);
     AddEinsumKernels(*made);
@@ -74,23 +73,10 @@ KernelTable& KernelTable::Instance() {
   return table;
 }
 
-KernelFactory KernelTable::Find(absl::string_view type) const {
-  auto it = factories_.find(type);
-  if (it != factories_.end()) return it->second;
-  absl::MutexLock lock(&mutex_);
-  auto packaged = packaged_.find(type);
-  return packaged == packaged_.end() ? nullptr : packaged->second;
-}
-
 absl::StatusOr<std::unique_ptr<Kernel>> KernelTable::Make(const KernelRequest& request) const {
-  const KernelFactory factory = Find(request.type());
+  auto it = factories_.find(request.type());
+  const KernelFactory factory = it != factories_.end() ? it->second : FindPackagedKernel(request.type());
   return factory == nullptr ? request.Unsupported("this operator") : factory(request);
-}
-
-void KernelTable::Register(const std::string& type, KernelFactory factory) {
-  KernelTable& table = Instance();
-  absl::MutexLock lock(&table.mutex_);
-  table.packaged_.emplace(type, factory);
 }
 
 void KernelTable::Add(std::initializer_list<absl::string_view> types, KernelFactory factory) {

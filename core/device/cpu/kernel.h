@@ -10,12 +10,10 @@
 #include <string>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "absl/synchronization/mutex.h"
 #include "core/device/device.h"
 #include "core/ops/op.h"
 
@@ -88,29 +86,20 @@ struct KernelRequest {
 
 using KernelFactory = absl::StatusOr<std::unique_ptr<Kernel>> (*)(const KernelRequest&);
 
-// Factories by operator type. Thread-safe.
+// Factories by operator type, immutable once made.
 class KernelTable {
  public:
   static const KernelTable& Get();
 
-  // Gives an operator of a package its kernel, before anything that holds such an operator is compiled. A type has
-  // one factory: the first.
-  static void Register(const std::string& type, KernelFactory factory);
-
   // UNIMPLEMENTED for an operator without kernel; else what the factory returns.
   absl::StatusOr<std::unique_ptr<Kernel>> Make(const KernelRequest& request) const;
-  bool Has(absl::string_view type) const { return Find(type) != nullptr; }
+  bool Has(absl::string_view type) const { return factories_.contains(type); }
 
   // Called by the families while the table is made.
   void Add(std::initializer_list<absl::string_view> types, KernelFactory factory);
 
  private:
-  static KernelTable& Instance();
-  KernelFactory Find(absl::string_view type) const;
-
-  absl::flat_hash_map<std::string, KernelFactory> factories_;  // built-in, immutable once made
-  mutable absl::Mutex mutex_;
-  absl::flat_hash_map<std::string, KernelFactory> packaged_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<std::string, KernelFactory> factories_;
 };
 
 // A node whose only output has the bytes of `input`, from `offset` on.

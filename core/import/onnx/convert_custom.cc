@@ -31,7 +31,8 @@ struct AttrReader {
 
 }  // namespace
 
-absl::Status ConvertCustom(Conversion& c, const OpDef& def) {
+absl::Status ConvertCustom(Conversion& c, const PackagedOp& op) {
+  const OpDef& def = op.def;
   const int outputs = static_cast<int>(def.outputs.size());
   if (c.num_outputs() > outputs) {
     return absl::InvalidArgumentError(

@@ -9,7 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "core/import/onnx/conversion.h"
-#include "core/ops/op.h"
+#include "core/ops/packaged_ops.h"
 
 namespace omserve {
 
@@ -44,7 +44,7 @@ absl::Span<const Converter> ResizeConverters();
 absl::Span<const Converter> CreationConverters();
 
 // A node that stands for a package's operator, whose schema says all: inputs by position, attributes by name.
-absl::Status ConvertCustom(Conversion& c, const OpDef& def);
+absl::Status ConvertCustom(Conversion& c, const PackagedOp& op);
 
 // UNIMPLEMENTED naming operator, domain and opset, and the opsets that are supported if there are any.
 absl::StatusOr<const Converter*> FindConverter(const std::string& domain, const std::string& op_type, int opset);

@@ -159,7 +159,7 @@ class Importer {
                                                      attribute.name(), "'); subgraphs are not supported"));
       }
     }
-    const OpDef* custom = OpRegistry::Get().FindOnnx(node.domain(), node.op_type());
+    const PackagedOp* custom = FindPackagedOnnxOp(node.domain(), node.op_type());
     if (custom == nullptr && functions_.contains({node.domain(), node.op_type()})) {
       return absl::UnimplementedError(absl::StrCat("operator '", node.op_type(), "' of domain '", node.domain(),
                                                    "' is a function of the model; functions are not supported"));
