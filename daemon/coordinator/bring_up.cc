@@ -74,12 +74,14 @@ class Attempt {
 
   // Runs `step` for each of `count` workers or members at once; the first error ends the others' waits.
   absl::Status OnAll(size_t count, const std::function<absl::Status(size_t)>& step) {
-    return ParallelForEach(static_cast<int>(count), [&](int i) {
+    const absl::Status all = ParallelForEach(static_cast<int>(count), [&](int i) {
       absl::Status status = context_.limit().Check("the other workers");
       if (status.ok()) status = step(i);
       if (!status.ok()) context_.cancellation->Cancel(status);
       return status;
     });
+    // Not what the others were told when their waits ended: the cause itself.
+    return all.ok() ? all : context_.cancellation->status();
   }
 
   static std::string Named(const ReplicaMember& member) { return absl::StrCat("worker '", member.worker.name, "'"); }
