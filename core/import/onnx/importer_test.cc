@@ -204,7 +204,8 @@ TEST(ImporterErrorTest, UnknownOperatorsAreNamed) {
   model.AddNode("Relu", {"x"}, {"y"}, {}, "n")->set_domain("com.example");
   model.AddOutput("y");
   EXPECT_EQ(ErrorOf(model),
-            "UNIMPLEMENTED: node 'n' (Relu): operator 'Relu' of domain 'com.example', opset 0, is not supported");
+            "UNIMPLEMENTED: node 'n' (Relu): operator 'Relu' of domain 'com.example', opset 0, is not supported; no "
+            "package of custom operators here has it");
   auto* function = model.proto().add_functions();
   function->set_name("Relu");
   function->set_domain("com.example");
