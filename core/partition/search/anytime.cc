@@ -79,10 +79,10 @@ class Anytime {
       first_started = true;
     }
     const auto stop = [this] { return Over(); };
-    int64_t work = std::clamp<int64_t>(8 * entries, 200'000, 200'000'000);
-    int64_t values = static_cast<int64_t>(flat.unary.size());
+    const int64_t work = std::clamp<int64_t>(30 * entries, 300'000, 100'000'000);
+    const int64_t values = static_cast<int64_t>(flat.unary.size());
     double first_seen = kInfinity;
-    int quiet = 0;
+    int quiet = 0, second_quiet = 0, second_starts = 0;
     for (int round = 0;; ++round) {
       const double upper = CoreUpperBound();
       const bool dual_rests = dual.settled() && round % 8 != 0;
@@ -101,12 +101,20 @@ class Anytime {
       };
       const auto run_second = [&] {
         second.SetPrices(dual_prices_);
-        if (first.has_best() && !second.has_best()) second.Start(first.best());
+        // From the best known, wandering a little above it: a threshold per start.
+        if (!second.has_best() || second.best_cost() > upper || second_quiet >= 6) {
+          constexpr double kTemperatures[] = {2e-4, 5e-5, 1e-3};
+          second.SetTemperature(kTemperatures[second_starts++ % 3]);
+          second.Start(Restrict(best_.choice));
+          second_quiet = 0;
+        }
+        const double before = second.has_best() ? second.best_cost() : kInfinity;
         second.Run(work, stop);
+        second_quiet = second.has_best() && second.best_cost() < before ? 0 : second_quiet + 1;
       };
       dual_prices_ = dual.best_prices();
       candidate_.clear();
-      const bool use_second = dual_rests && first.has_best();
+      const bool use_second = dual_rests && best_.feasible;
       if (program_ != nullptr && options_.threads == 1) {
         // One thread was asked for: the program has it.
         while (!program_->Ended(absl::Milliseconds(50)) && !Over()) {
@@ -134,14 +142,14 @@ class Anytime {
       if (best_.proven || Over()) return Outcome::kDone;
       // Where to search next.
       const double now = first.has_best() ? first.best_cost() : kInfinity;
-      quiet = now < first_seen * (1 - 1e-5) ? 0 : quiet + 1;
+      quiet = now < first_seen * (1 - 1e-4) ? 0 : quiet + 1;
       first_seen = std::min(first_seen, now);
-      if (!first_started && (dual.sweeps() >= 150 || !best_.has_choice)) {
-        if (dual.sweeps() >= 150) {
+      if (!first_started && (dual.sweeps() >= 200 || !best_.has_choice)) {
+        if (dual.sweeps() >= 200) {
           first.Start(dual.labelling());
           first_started = true;
         }
-      } else if (first_started && quiet >= 4) {
+      } else if (first_started && quiet >= 3) {
         // Stuck: begin from another labelling; the best is kept.
         quiet = 0;
         first_seen = kInfinity;
