@@ -26,6 +26,19 @@ int64_t EntriesOf(const CostNetwork& network) {
   return entries;
 }
 
+// No choice of finite cost is dearer.
+double Dearest(const CostNetwork& network) {
+  double sum = 0;
+  const auto add = [&](const std::vector<double>& costs) {
+    double most = 0;
+    for (double cost : costs) most = std::max(most, cost == kInfinity ? 0 : cost);
+    sum += most;
+  };
+  for (const auto& unary : network.unary) add(unary);
+  for (const auto& edge : network.edges) add(edge.cost);
+  return sum;
+}
+
 class Anytime {
  public:
   Anytime(const CostNetwork& network, const SolveOptions& options, const WaitLimit& limit, Incumbent& best,
@@ -79,6 +92,7 @@ class Anytime {
       first_started = true;
     }
     const auto stop = [this] { return Over(); };
+    const double dearest = Dearest(core());
     const int64_t work = std::clamp<int64_t>(30 * entries, 300'000, 100'000'000);
     const int64_t values = static_cast<int64_t>(flat.unary.size());
     double first_seen = kInfinity;
@@ -156,7 +170,12 @@ class Anytime {
         first.Start(dual.labelling());
         first.ForgetBest();
       }
-      if (!best_.feasible) continue;
+      if (!best_.feasible) {
+        // A bound above every cost there is: nothing keeps the rows.
+        best_.proven = dual.best_bound() > dearest;
+        if (best_.proven || (dual.settled() && options_.level == SearchLevel::kO1)) return Outcome::kDone;
+        continue;
+      }
       // Prune when that leaves clearly less.
       if (round % 4 == 3 || dual.settled()) {
         dual.Bound();

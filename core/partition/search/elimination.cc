@@ -58,6 +58,7 @@ class Eliminator {
     for (auto it = steps_.rbegin(); it != steps_.rend(); ++it) {
       solution.choice[it->variable] = it->best[Index(it->scope, solution.choice)];
     }
+    solution.statistics.width = width_;
     solution.cost = network.CostOf(solution.choice);
     if (solution.cost == kInfinity) {
       return absl::FailedPreconditionError("no choice has a finite cost");
@@ -104,6 +105,7 @@ class Eliminator {
 
   void Eliminate(int v) {
     const std::vector<int> scope(neighbours_[v].begin(), neighbours_[v].end());
+    width_ = std::max(width_, static_cast<int>(scope.size()));
     std::vector<double> old_size;
     for (int u : scope) old_size.push_back(TableSize(u));
     size_t entries = 1;
@@ -228,6 +230,7 @@ class Eliminator {
   std::vector<std::set<int>> neighbours_;
   std::set<std::pair<double, int>> queue_;  // live variables by TableSize
   std::vector<Step> steps_;
+  int width_ = 0;
 };
 
 }  // namespace

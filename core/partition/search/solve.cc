@@ -72,9 +72,6 @@ absl::StatusOr<std::string> RunEngines(const CostNetwork& network, const Contrac
         if (best.feasible) best.RaiseBound(best.cost);
         return "contraction+elimination";
       }
-    } else if (solved.status().code() == absl::StatusCode::kFailedPrecondition ||
-               solved.status().code() == absl::StatusCode::kInvalidArgument) {
-      if (solved.status().code() == absl::StatusCode::kFailedPrecondition) return solved.status();
     }
   }
   {
@@ -106,6 +103,16 @@ absl::StatusOr<Solution> Solve(const CostNetwork& network, const SolveOptions& o
   Incumbent best;
   best.integral = AllIntegral(network);
   best.lower_bound = TrivialBound(network);
+  if (!options.warm_start.empty() && options.warm_start.size() != network.unary.size()) {
+    return absl::InvalidArgumentError(absl::StrCat("the warm start has ", options.warm_start.size(), " values for ",
+                                                   network.unary.size(), " variables"));
+  }
+  for (size_t v = 0; v < options.warm_start.size(); ++v) {
+    if (options.warm_start[v] < 0 || options.warm_start[v] >= static_cast<int>(network.unary[v].size())) {
+      return absl::InvalidArgumentError(absl::StrCat("the warm start gives variable ", v, " the value ", options.warm_start[v],
+                                                     " of ", network.unary[v].size()));
+    }
+  }
   if (!options.warm_start.empty()) best.Offer(network, options.warm_start);
   ASSIGN_OR_RETURN(const Contraction contraction, Contraction::Make(network, budget));
   statistics.core_variables = static_cast<int>(contraction.core().unary.size());
@@ -113,6 +120,7 @@ absl::StatusOr<Solution> Solve(const CostNetwork& network, const SolveOptions& o
   for (const auto& edge : contraction.core().edges) statistics.core_edge_entries += static_cast<int64_t>(edge.cost.size());
   statistics.core_rows = static_cast<int>(contraction.core().row_limit.size());
   ASSIGN_OR_RETURN(const std::string engine, RunEngines(network, contraction, options, budget, best, statistics));
+  if (limit.cancelled()) return limit.Check("the search");
   if (!best.has_choice) return absl::DeadlineExceededError("no choice was found within the time budget");
   Solution solution;
   solution.choice = best.choice;

@@ -218,6 +218,21 @@ TEST(SolveTest, MemoryThatCannotBeKeptNamesTheRowAndWhatIsMissing) {
   EXPECT_EQ(solution->excess.amount, 3);
 }
 
+TEST(SolveTest, WarmStartsAreCheckedAndNeverMadeWorse) {
+  std::mt19937 rng(6);
+  for (int i = 0; i < 200; ++i) {
+    const CostNetwork network = RandomNetwork(rng, {.density = 0.2, .forbidden = 0, .rows = 2});
+    const std::vector<int> first(network.unary.size(), 0);
+    auto solution = Solve(network, {.warm_start = first});
+    if (solution.ok() && network.ExcessOf(first).row < 0) {
+      EXPECT_LE(solution->cost, network.CostOf(first));
+    }
+  }
+  const CostNetwork one{{{1, 2}}, {}};
+  EXPECT_EQ(Solve(one, {.warm_start = {2}}).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Solve(one, {.warm_start = {0, 0}}).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
 TEST(ContractionTest, EqualitiesLeaveNothing) {
   const std::vector<double> equal = {0, kInfinity, kInfinity, 0};
   const CostNetwork network{{{1, 2}, {5, 0}, {0, 3}}, {{0, 1, equal}, {1, 2, equal}}};
