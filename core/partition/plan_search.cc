@@ -177,57 +177,86 @@ absl::StatusOr<Solution> PlanSearch::SolveWithin(const SharedNetwork& network, c
     return free;
   }
 
-  // Memory by Lagrangian multipliers, one per stage, each bisected between "too much" and "fits": prices of bytes leave the
-  // network as it is, so every trial is folded too. What multipliers cannot reach is left as a gap.
+  // Memory by Lagrangian multipliers, one per stage: prices of bytes leave the form of the network as it is, so every
+  // trial is folded too. What multipliers cannot reach is left as a gap.
   constexpr int kTrials = 24;
-  std::vector<double> low(limits.size(), 0), high(limits.size(), 0), price(limits.size(), 0);
+  const double infinite = std::numeric_limits<double>::infinity();
+  std::vector<size_t> limited;
+  for (size_t s = 0; s < limits.size(); ++s) {
+    if (limits[s] < infinite) limited.push_back(s);
+  }
+  std::vector<double> price(limits.size(), 0);
   std::optional<Solution> best;
   double bound = free.lower_bound;
   Solution nearest = free;
-  double least_excess = std::numeric_limits<double>::infinity();
-  for (int trial = 0; trial < kTrials; ++trial) {
+  double least_excess = infinite;
+  std::vector<double> bytes = used(free.choice);  // of the last trial
+  double cost = free.cost;                        // of the last trial, without the price of its bytes
+  auto try_prices = [&]() -> absl::Status {
     SharedNetwork priced = network;
-    std::map<std::pair<const std::vector<double>*, std::pair<const Domain*, int>>, std::vector<double>> costs;
+    absl::flat_hash_map<std::tuple<const std::vector<double>*, const Domain*, int>, std::unique_ptr<std::vector<double>>> costs;
     for (size_t v = 0; v < domains.size(); ++v) {
       const double p = price[static_cast<size_t>(stage_of[v])];
       if (p == 0) continue;
-      auto [it, fresh] = costs.try_emplace({network.unary[v], {domains[v], stage_of[v]}});
-      if (fresh) {
-        it->second = *network.unary[v];
-        for (size_t k = 0; k < it->second.size(); ++k) it->second[k] += p * domains[v]->weight_bytes[k];
+      auto& slot = costs[{network.unary[v], domains[v], stage_of[v]}];
+      if (!slot) {
+        slot = std::make_unique<std::vector<double>>(*network.unary[v]);
+        for (size_t k = 0; k < slot->size(); ++k) (*slot)[k] += p * domains[v]->weight_bytes[k];
       }
-      priced.unary[v] = &it->second;
+      priced.unary[v] = slot.get();
     }
     ASSIGN_OR_RETURN(Solution solution, SolveFolded(priced, runs, options_.solve, limit));
-    const std::vector<double> bytes = used(solution.choice);
-    double dual = solution.lower_bound, cost = solution.cost, excess = 0;
-    for (size_t s = 0; s < limits.size(); ++s) {
-      if (price[s] > 0) dual -= price[s] * limits[s];
+    bytes = used(solution.choice);
+    cost = solution.cost;
+    double dual = solution.lower_bound, excess = 0;
+    for (size_t s : limited) {
+      dual -= price[s] * limits[s];
       cost -= price[s] * bytes[s];
       excess += std::max(0.0, bytes[s] - limits[s]);
     }
     bound = std::max(bound, dual);
     solution.cost = cost;
     if (excess == 0) {
-      if (!best || cost < best->cost) best = solution;
+      if (!best || cost < best->cost) best = std::move(solution);
     } else if (excess < least_excess) {
       least_excess = excess;
-      nearest = solution;
+      nearest = std::move(solution);
     }
-    bool settled = best.has_value();
-    for (size_t s = 0; s < limits.size(); ++s) {
-      if (limits[s] == std::numeric_limits<double>::infinity()) continue;
-      if (bytes[s] > limits[s]) {
-        low[s] = price[s];
-        // One second per gigabyte is a start; it grows until everything fits or nothing helps.
-        price[s] = high[s] == 0 ? std::max(1e-12, price[s] * 8) : (low[s] + high[s]) / 2;
-      } else if (price[s] > 0) {
-        high[s] = price[s];
-        price[s] = (low[s] + high[s]) / 2;
+    return absl::OkStatus();
+  };
+  if (limited.size() == 1) {
+    // One price: walk along the lower hull of (bytes, seconds), from a point on either side of the limit to the edge that
+    // crosses it. That edge is the best bound there is, its end the best plan any price gives.
+    const size_t s = limited[0];
+    double over_cost = cost, over_bytes = bytes[s];
+    price[s] = 1e-3;  // a thousand seconds per megabyte: bytes before all else
+    RETURN_IF_ERROR(try_prices());
+    double fit_cost = cost, fit_bytes = bytes[s];
+    for (int trial = 0; best && trial < kTrials && over_bytes > fit_bytes && fit_cost > over_cost; ++trial) {
+      price[s] = (fit_cost - over_cost) / (over_bytes - fit_bytes);
+      RETURN_IF_ERROR(try_prices());
+      const double line = over_cost + price[s] * over_bytes, here = cost + price[s] * bytes[s];
+      if (here >= line - 1e-9 * line) break;
+      (bytes[s] > limits[s] ? over_cost : fit_cost) = cost;
+      (bytes[s] > limits[s] ? over_bytes : fit_bytes) = bytes[s];
+    }
+  } else {
+    std::vector<double> low(limits.size(), 0), high(limits.size(), 0);
+    for (int trial = 0; trial < kTrials; ++trial) {
+      bool settled = best.has_value();
+      for (size_t s : limited) {
+        if (bytes[s] > limits[s]) {
+          low[s] = price[s];
+          price[s] = high[s] == 0 ? std::max(1e-12, price[s] * 8) : (low[s] + high[s]) / 2;
+        } else if (price[s] > 0) {
+          high[s] = price[s];
+          price[s] = (low[s] + high[s]) / 2;
+        }
+        settled = settled && (high[s] == 0 || high[s] - low[s] < 1e-3 * high[s]);
       }
-      settled = settled && (high[s] == 0 || high[s] - low[s] < 1e-3 * high[s]);
+      if (settled || (best && best->cost - bound <= 1e-4 * best->cost)) break;
+      RETURN_IF_ERROR(try_prices());
     }
-    if (settled || (best && best->cost - bound <= 1e-4 * best->cost)) break;
   }
   if (!best) {
     nearest.feasible = false;
