@@ -3,12 +3,38 @@
 #include <algorithm>
 
 #include "core/base/file.h"
+#include "core/base/json.h"
 #include "core/base/status.h"
 #include "core/cluster/cluster.h"
 #include "core/partition/parallel_options.h"
 #include "nlohmann/json.hpp"
 
 namespace omserve::cli {
+namespace {
+
+// How many devices a local cluster needs for a plan to find its own there.
+absl::StatusOr<int> LocalDevicesOf(const std::string& plan, const std::string& source) {
+  ASSIGN_OR_RETURN(const JsonDocument document, JsonDocument::Parse(plan, source));
+  int devices = 1;
+  auto count = [&](const JsonPlace& list) -> absl::Status {
+    ASSIGN_OR_RETURN(const std::vector<JsonPlace> items, list.Array());
+    for (const JsonPlace& item : items) {
+      ASSIGN_OR_RETURN(const std::string text, item.String());
+      ASSIGN_OR_RETURN_WITH(const LogicalDeviceId id, LogicalDeviceId::Parse(text), item.path());
+      devices = std::max(devices, id.item + 1);
+    }
+    return absl::OkStatus();
+  };
+  const JsonPlace root = document.root().Field("omserve_plan");
+  ASSIGN_OR_RETURN(const std::vector<JsonPlace> stages, root.Field("stages").Array());
+  for (const JsonPlace& stage : stages) RETURN_IF_ERROR(count(stage.Field("devices")));
+  if (root.Field("replicas").value() == nullptr) return devices;
+  ASSIGN_OR_RETURN(const std::vector<JsonPlace> replicas, root.Field("replicas").Array());
+  for (const JsonPlace& replica : replicas) RETURN_IF_ERROR(count(replica));
+  return devices;
+}
+
+}  // namespace
 
 absl::StatusOr<PartitionTexts> ReadPartition(const PartitionArguments& arguments) {
   PartitionTexts texts;
@@ -36,8 +62,11 @@ absl::StatusOr<PartitionTexts> ReadPartition(const PartitionArguments& arguments
     const std::string& path = arguments.parallel.empty() ? arguments.load_plan : arguments.parallel;
     ASSIGN_OR_RETURN(texts.parallel_config, ReadFile(path));
     // Its errors are located here, under the name of the file.
-    absl::StatusOr<ParallelOptions> options = ParallelOptions::FromJson(texts.parallel_config, path);
-    if (!options.ok()) return options.status();
+    ASSIGN_OR_RETURN(const ParallelOptions options, ParallelOptions::FromJson(texts.parallel_config, path));
+    if (arguments.cluster_config.empty() && !options.plan.empty()) {
+      ASSIGN_OR_RETURN(texts.devices, LocalDevicesOf(options.plan, path));
+      texts.cluster_config = Cluster::Local(texts.devices).source_json();
+    }
   } else if (sizes) {
     nlohmann::ordered_json policy = {{"auto", arguments.automatic}};
     if (arguments.tensor_parallel > 0) {

@@ -50,20 +50,23 @@ std::string PatternOf(const Cluster& cluster, const std::vector<int>& devices) {
 }
 
 std::vector<int64_t> DeviceBytes(const Graph& graph, const Plan& plan) {
+  return DeviceBytes(graph, plan, graph.TopologicalOrder().value_or(std::vector<int32_t>{}));
+}
+
+std::vector<int64_t> DeviceBytes(const Graph& graph, const Plan& plan, const std::vector<int32_t>& order) {
   std::vector<int64_t> weights(plan.stages.size(), 0), most(plan.stages.size(), 0);
   // A constant may be wanted in several cuts; each is held.
   std::set<std::tuple<int, int32_t, std::string>> held;
-  const std::vector<int32_t> order = graph.TopologicalOrder().value_or(std::vector<int32_t>{});
-  std::map<int32_t, size_t> last_use;
+  std::vector<size_t> last_use(static_cast<size_t>(graph.id_limit()), 0);
   std::vector<int32_t> nodes;
   for (int32_t id : order) {
     if (!plan.strategies.contains(id)) continue;
     for (ValueId input : graph.node(id)->inputs()) {
-      if (input.valid()) last_use[input.node] = nodes.size();
+      if (input.valid()) last_use[static_cast<size_t>(input.node)] = nodes.size();
     }
     nodes.push_back(id);
   }
-  for (const GraphOutput& output : graph.outputs()) last_use[output.value.node] = nodes.size();
+  for (const GraphOutput& output : graph.outputs()) last_use[static_cast<size_t>(output.value.node)] = nodes.size();
   auto local_outputs = [&](int32_t id) {
     int64_t bytes = 0;
     const Node& node = *graph.node(id);
@@ -92,8 +95,7 @@ std::vector<int64_t> DeviceBytes(const Graph& graph, const Plan& plan) {
     }
     alive[static_cast<size_t>(stage)] += local_outputs(id);
     most[static_cast<size_t>(stage)] = std::max(most[static_cast<size_t>(stage)], alive[static_cast<size_t>(stage)]);
-    auto last = last_use.find(id);
-    ends[last == last_use.end() ? k : last->second].push_back(id);
+    ends[std::max(k, last_use[static_cast<size_t>(id)])].push_back(id);
     for (int32_t dead : ends[k]) alive[static_cast<size_t>(plan.stage(dead))] -= local_outputs(dead);
   }
   for (size_t s = 0; s < weights.size(); ++s) weights[s] += most[s];
@@ -158,10 +160,6 @@ absl::StatusOr<Solution> PlanSearch::SolveWithin(const SharedNetwork& network, c
     }
     return true;
   };
-  const std::vector<RepeatedRun> runs = options_.fold ? FindRepeatedRuns(network) : std::vector<RepeatedRun>{};
-  ASSIGN_OR_RETURN(Solution free, SolveFolded(network, runs, options_.solve, limit));
-  if (fits(used(free.choice))) return free;
-
   // When even the leanest choice of every operator is too much, there is nothing to search.
   std::vector<double> leanest(limits.size(), 0);
   std::vector<int> lean(domains.size(), 0);
@@ -172,10 +170,15 @@ absl::StatusOr<Solution> PlanSearch::SolveWithin(const SharedNetwork& network, c
     leanest[static_cast<size_t>(stage_of[v])] += *least;
   }
   if (!fits(leanest)) {
-    free.choice = std::move(lean);
-    free.feasible = false;
-    return free;
+    Solution none;
+    none.choice = std::move(lean);
+    none.feasible = false;
+    return none;
   }
+
+  const std::vector<RepeatedRun> runs = options_.fold ? FindRepeatedRuns(network) : std::vector<RepeatedRun>{};
+  ASSIGN_OR_RETURN(Solution free, SolveFolded(network, runs, options_.solve, limit));
+  if (fits(used(free.choice))) return free;
 
   // Memory by Lagrangian multipliers, one per stage: prices of bytes leave the form of the network as it is, so every
   // trial is folded too. What multipliers cannot reach is left as a gap.
@@ -364,7 +367,7 @@ absl::StatusOr<Plan> PlanSearch::SolveOnce(const std::vector<Mesh>& stages, cons
   plan.exact = solution.exact;
   plan.engine = solution.engine;
   plan.memory_is_met = solution.feasible;
-  plan.device_bytes = DeviceBytes(graph, plan);
+  plan.device_bytes = DeviceBytes(graph, plan, graph_.nodes());
   return plan;
 }
 

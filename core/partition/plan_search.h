@@ -62,6 +62,8 @@ class PlanSearch {
 
 // Bytes the devices of each stage hold: constants, and the most of computed values alive at once.
 std::vector<int64_t> DeviceBytes(const Graph& graph, const Plan& plan);
+// With the operators in topological order, when they are known.
+std::vector<int64_t> DeviceBytes(const Graph& graph, const Plan& plan, const std::vector<int32_t>& order);
 
 }  // namespace omserve
 

@@ -1,5 +1,7 @@
 """The same model over different layouts of worker processes and devices gives the same answer."""
 
+import concurrent.futures
+
 import numpy as np
 import omserve
 import onnx
@@ -46,3 +48,32 @@ def test_layout(bin_folder, model, expected, tmp_path, devices_per_worker):
             assert len({(piece.worker, piece.worker_device) for piece in loaded.slices}) == sum(devices_per_worker)
             for _ in range(20):
                 np.testing.assert_array_equal(client.run("m", {"x": x}, timeout=60)["y"], y)
+
+
+@pytest.mark.parametrize("devices_per_worker", [[4, 4], [2, 2, 2, 2], [1] * 8], ids=str)
+def test_pipeline_of_cut_operators_in_replicas(bin_folder, model, expected, tmp_path, devices_per_worker):
+    """Two replicas of two stages of two devices each, with several callers at once."""
+    x, y = expected
+    policy = {
+        "graph_parallel_option": {
+            "tensor_parallel_option": {"tensor_parallel_size": 2},
+            "pipeline_parallel_option": {"pipe_stage_num": 2},
+            "data_parallel_option": {"data_parallel_size": 2},
+        }
+    }
+    cluster = {
+        "cluster": [{"cluster_nodes": [{"node_id": 0, "item_list": [{"item_id": i} for i in range(8)]}]}],
+        "item_def": [{"item_type": "cpu"}],
+    }
+    with omserve.Server.cluster(workers=0) as server:
+        for devices in devices_per_worker:
+            server.start_worker(devices)
+        server.wait_for_workers(len(devices_per_worker))
+        with server.client() as client:
+            client.build(model, tmp_path / "m.om", cluster_config=cluster, parallel_config=policy)
+            loaded = client.load(tmp_path / "m.om", name="m").model
+            assert len({(piece.worker, piece.worker_device) for piece in loaded.slices}) == 8
+            with concurrent.futures.ThreadPoolExecutor(4) as callers:
+                answers = [callers.submit(client.run, "m", {"x": x}, timeout=60) for _ in range(40)]
+                for answer in answers:
+                    np.testing.assert_array_equal(answer.result()["y"], y)

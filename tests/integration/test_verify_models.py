@@ -29,6 +29,22 @@ def test_generated_families(omctl, generated_models, name, tensor_parallel):
     check(omctl, generated_models / name, tensor_parallel)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--pipeline", 3],
+        ["--tensor-parallel", 2, "--pipeline", 2],
+        ["--pipeline", 2, "--data-parallel", 2],
+        ["--auto"],
+    ],
+    ids=lambda options: "".join(str(option).lstrip("-") for option in options),
+)
+@pytest.mark.parametrize("name", TRANSFORMERS + OTHERS)
+def test_pipelines_replicas_and_automatic(omctl, real_models, name, options):
+    done = omctl("verify", real_models / name, *options, "--rtol", "1e-3", "--atol", "1e-4")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_control_flow_is_refused_by_name(omctl, real_models):
     done = omctl("verify", real_models / "silero_vad_v5")
     assert done.returncode == 1
