@@ -97,7 +97,8 @@ std::string ToText(const OmFile& om, bool digests_verified) {
       "\n  files:   ", absl::StrJoin(om.files(), ", "), " (", BytesText(om.total_bytes()), ")\n");
   absl::StrAppend(&text, "  inputs:  ", ToText(info.inputs), "\n  outputs: ", ToText(info.outputs), "\n");
   for (const auto& [key, value] : info.build) {
-    if (key != "plan" && key != "plan_file") absl::StrAppend(&text, "  ", key, ": ", value, "\n");
+    // Whole files are for --output json.
+    if (key != "plan" && key != "plan_file" && key[0] != '_') absl::StrAppend(&text, "  ", key, ": ", value, "\n");
   }
   if (auto plan = info.build.find("plan"); plan != info.build.end()) {
     absl::StrAppend(&text, "\nplan\n", Indented(plan->second, 2));

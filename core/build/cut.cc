@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/base/status.h"
 #include "core/build/describe.h"
+#include "core/partition/deployment_json.h"
 #include "core/partition/lower/lower.h"
 #include "core/partition/plan_file.h"
 
@@ -23,6 +24,7 @@ absl::StatusOr<SlicedModel> CutModel(Graph graph, ModelInfo info, const Cluster&
   ASSIGN_OR_RETURN_WITH(CutGraph cut, Lower(graph, cluster, plan), "cut");
   info.build["plan"] = Summarize(graph, plan, cut.slices[0]);
   info.build["plan_file"] = PlanToText(graph, cluster, plan);
+  info.build.merge(DeploymentAttributes(graph, cluster, plan));
   SlicedModel model;
   for (size_t rank = 0; rank < cut.slices.size(); ++rank) {
     std::vector<LogicalDeviceId> devices;

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
 #include "core/base/status.h"
 #include "core/partition/plan_file.h"
 #include "core/partition/plan_search.h"
@@ -113,10 +114,17 @@ absl::StatusOr<Plan> PlanModel(const Graph& graph, const Cluster& cluster, const
   if (stages_last) {
     std::stable_sort(candidates.begin(), candidates.end(), [](const Sizes& a, const Sizes& b) { return a.stages < b.stages; });
   }
+  const absl::Time end = absl::Now() + plan_options.solve.time_budget;
   std::optional<Plan> best;
   absl::Status failure;
   for (const Sizes& candidate : candidates) {
     if (stages_last && best && candidate.stages > best->num_stages()) break;
+    // Out of time: what was found stands, without a claim that nothing untried is better.
+    if (best && absl::Now() > end) {
+      best->exact = false;
+      best->engine = absl::StrCat(best->engine, ", not all sizes tried");
+      break;
+    }
     absl::StatusOr<Plan> plan = search->Find(DevicesOf(0, candidate.stages * candidate.tensor), candidate.stages, std::nullopt, limit);
     if (!plan.ok()) {
       // Another size may do; when none does, the last says most: it had the most devices per copy.

@@ -3,6 +3,7 @@
 #include "absl/strings/str_replace.h"
 #include "core/device/cpu/cpu_device.h"
 #include "core/partition/choose.h"
+#include "core/partition/deployment_json.h"
 #include "core/partition/explain.h"
 #include "core/partition/lower/lower.h"
 #include "core/partition/testing/emulator.h"
@@ -10,6 +11,7 @@
 #include "core/partition/testing/random_graph.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
 
 namespace omserve {
 namespace {
@@ -70,6 +72,28 @@ TEST_F(EditedPlanTest, PricesAreThoseOfTheSearch) {
   ASSERT_TRUE(read.ok()) << read.status();
   EXPECT_NEAR(read->seconds, seconds_, 1e-7);
   EXPECT_EQ(read->num_stages(), 2);
+}
+
+TEST_F(EditedPlanTest, CannReadsWhereOperatorsAndTensorsLie) {
+  auto plan = PlanFromText(text_, "plan.json", graph_, cluster_);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  const auto attributes = DeploymentAttributes(graph_, cluster_, *plan);
+  const nlohmann::json nodes = nlohmann::json::parse(attributes.at("_node_deployments")).at("deployments");
+  ASSERT_EQ(nodes.size(), plan->strategies.size());
+  EXPECT_EQ(nodes.back()[1].at("pipeline_config").at("stage_id"), 1);
+  EXPECT_EQ(nodes.back()[1].at("devices")[1].at("index"), (std::vector<int>{0, 0, 3}));
+  bool cut = false;
+  const auto tensors = nlohmann::json::parse(attributes.at("_tensor_deployments"));
+  for (const auto& tensor : tensors.at("deployments")) {
+    const auto& shards = tensor[1].at("shard_deployment");
+    size_t pieces = 1, holders = 0;
+    for (const auto& ranges : shards.at("axis_slices")) pieces *= ranges.size();
+    EXPECT_EQ(shards.at("device_indices_each_slice").size(), pieces);
+    for (const auto& devices : shards.at("device_indices_each_slice")) holders += devices.size();
+    EXPECT_EQ(holders, 2u);  // the ranks of a stage
+    cut |= pieces == 2;
+  }
+  EXPECT_TRUE(cut);
 }
 
 TEST_F(EditedPlanTest, ErrorsAreLocated) {
