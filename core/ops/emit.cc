@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/base/status.h"
+#include "core/ops/exchange.h"
 
 namespace omserve {
 namespace {
@@ -29,6 +30,15 @@ absl::StatusOr<ValueId> EmitContext::Add(const std::string& type, const std::str
   for (auto& [key, value] : attrs) node->SetAttr(key, std::move(value));
   RETURN_IF_ERROR(InferNode(*slice_, *node));
   return node->out();
+}
+
+absl::StatusOr<ValueId> EmitContext::AllReduce(int factor, const std::string& reduction, const std::string& name,
+                                               ValueId value) {
+  if (factor_parts(factor) == 1) return value;
+  return Add("HcomAllReduce", name, {value},
+             {{"group", group_of_ ? group_of_(factor) : ExchangeGroup(factor)},
+              {"reduction", reduction},
+              {"fusion", int64_t{0}}});
 }
 
 ValueId EmitContext::Constant(const std::string& name, Tensor value) {

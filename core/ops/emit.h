@@ -5,6 +5,7 @@
 #define OMSERVE_CORE_OPS_EMIT_H_
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -34,6 +35,7 @@ class EmitContext {
   const Node& source() const { return source_; }
   NodeView view() const { return NodeView(whole_, source_); }
   const ShardingRule& rule() const { return rule_; }
+  const Graph& whole() const { return whole_; }
   Graph& slice() { return *slice_; }
   absl::Span<const ValueId> local_inputs() const { return local_inputs_; }
   int64_t factor_parts(int factor) const { return factor_parts_[factor]; }
@@ -53,6 +55,12 @@ class EmitContext {
                               AttrMap attrs = {});
   ValueId Constant(const std::string& name, Tensor value);
 
+  // Reduces a value ("sum", "max", "min", "prod") over the devices that have the parts of a factor; the value itself when
+  // the factor is not cut. For operators whose pieces depend on each other: the planner pays for it (ops/exchange.h).
+  absl::StatusOr<ValueId> AllReduce(int factor, const std::string& reduction, const std::string& name, ValueId value);
+  // The name of the group of the devices that have the parts of a factor; without it, the factor's number.
+  void set_group_of(std::function<std::string(int factor)> group_of) { group_of_ = std::move(group_of); }
+
  private:
   const Graph& whole_;
   const Node& source_;
@@ -61,6 +69,7 @@ class EmitContext {
   std::vector<ValueId> local_inputs_;
   std::vector<int64_t> factor_parts_;
   std::vector<int64_t> factor_index_;
+  std::function<std::string(int)> group_of_;
 };
 
 // The default emission: a copy of the node on the local inputs, outputs inferred; INTERNAL if they do not

@@ -1,4 +1,5 @@
-// Softmax and normalisations. The axes that are normalised over are whole; all others are parallel.
+// Softmax and normalisations. The axes that are normalised over may be cut where the parts can exchange what they need
+// (ops/exchange.h): in softmax and layer normalisation of float32. Else they are whole; all others are parallel.
 #include <algorithm>
 #include <numeric>
 
@@ -6,6 +7,7 @@
 #include "core/base/status.h"
 #include "core/ops/cost_util.h"
 #include "core/ops/emit.h"
+#include "core/ops/exchange_emit.h"
 #include "core/ops/families.h"
 #include "core/ops/infer_util.h"
 #include "core/ops/rule_util.h"
@@ -50,7 +52,14 @@ absl::StatusOr<Descs> InferSoftmax(const NodeView& view) {
 
 absl::StatusOr<ShardingRule> SoftmaxRule(const NodeView& view) {
   ASSIGN_OR_RETURN(std::vector<int> axes, SoftmaxAxes(view));
-  return AxesWhole(view, axes);
+  // Shorter types lose too much where the steps are operators of their own.
+  return AxesWhole(view, view.input(0).type == DataType::kFloat ? std::vector<int>{} : axes);
+}
+
+absl::StatusOr<std::vector<ValueId>> EmitSoftmax(EmitContext& context) {
+  ASSIGN_OR_RETURN(const std::vector<int> axes, SoftmaxAxes(context.view()));
+  if (!CutAlong(context, axes)) return EmitClone(context);
+  return EmitCutSoftmax(context, axes, /*log=*/context.source().is("LogSoftmaxV2"));
 }
 
 // --- Layer normalisation
@@ -124,11 +133,15 @@ absl::StatusOr<ShardingRule> LayerNormRule(const NodeView& view) {
   ASSIGN_OR_RETURN(int begin, BeginNormAxis(view));
   const LayerNormInputs inputs = InputsOfLayerNorm(view);
   const Shape& shape = view.input_shape(0);
+  bool exchanges = view.input(0).type == DataType::kFloat;
+  for (int i : {inputs.gamma, inputs.beta}) {
+    if (i >= 0 && view.has_input(i)) exchanges = exchanges && view.input(i).type == DataType::kFloat;
+  }
   RuleBuilder rule(view);
   for (int d = 0; d < static_cast<int>(shape.size()); ++d) {
     const bool normalized = d >= begin;
     const int factor =
-        rule.Add(shape[d], normalized ? FactorKind::kWhole : FactorKind::kParallel, absl::StrCat("dim", d));
+        rule.Add(shape[d], normalized && !exchanges ? FactorKind::kWhole : FactorKind::kParallel, absl::StrCat("dim", d));
     rule.Input(0, d, factor);
     if (view.node().is("AddRmsNorm")) rule.Input(1, d, factor);
     for (int i : {inputs.gamma, inputs.beta}) {
@@ -142,6 +155,14 @@ absl::StatusOr<ShardingRule> LayerNormRule(const NodeView& view) {
     }
   }
   return rule.Finish();
+}
+
+absl::StatusOr<std::vector<ValueId>> EmitLayerNorm(EmitContext& context) {
+  ASSIGN_OR_RETURN(const int begin, BeginNormAxis(context.view()));
+  const std::vector<int> axes = AxesFrom(begin, Rank(context.view(), 0));
+  if (!CutAlong(context, axes)) return EmitClone(context);
+  const LayerNormInputs inputs = InputsOfLayerNorm(context.view());
+  return EmitCutLayerNorm(context, axes, inputs.gamma, inputs.beta);
 }
 
 // --- Group and instance normalisation
@@ -305,6 +326,7 @@ void AddNormalizationOps(OpRegistry& registry) {
                 .attrs = {DefaultAttr("axes", std::vector<int64_t>{-1}), DefaultAttr("half_to_float", false)},
                 .infer = InferSoftmax,
                 .rule = SoftmaxRule,
+                .emit = EmitSoftmax,
                 .cost = softmax_cost});
   registry.Add({.type = "LogSoftmaxV2",
                 .inputs = {Required("logits")},
@@ -312,6 +334,7 @@ void AddNormalizationOps(OpRegistry& registry) {
                 .attrs = {DefaultAttr("axes", std::vector<int64_t>{-1})},
                 .infer = InferSoftmax,
                 .rule = SoftmaxRule,
+                .emit = EmitSoftmax,
                 .cost = softmax_cost});
   for (const bool v3 : {false, true}) {
     registry.Add(
@@ -322,6 +345,7 @@ void AddNormalizationOps(OpRegistry& registry) {
                    DefaultAttr("epsilon", v3 ? 1e-5f : 1e-7f)},
          .infer = InferLayerNorm,
          .rule = LayerNormRule,
+                .emit = EmitLayerNorm,
          .cost = norm_cost});
   }
   registry.Add({.type = "LayerNormV4",
@@ -330,6 +354,7 @@ void AddNormalizationOps(OpRegistry& registry) {
                 .attrs = {DefaultAttr("epsilon", 1e-5f)},
                 .infer = InferLayerNorm,
                 .rule = LayerNormRule,
+                .emit = EmitLayerNorm,
                 .cost = norm_cost});
   registry.Add({.type = "RmsNorm",
                 .inputs = {Required("x"), Required("gamma")},
@@ -337,6 +362,7 @@ void AddNormalizationOps(OpRegistry& registry) {
                 .attrs = {DefaultAttr("epsilon", 1e-6f)},
                 .infer = InferLayerNorm,
                 .rule = LayerNormRule,
+                .emit = EmitLayerNorm,
                 .cost = PerOutputElement(5)});
   registry.Add({.type = "AddRmsNorm",
                 .inputs = {Required("x1"), Required("x2"), Required("gamma")},
@@ -344,6 +370,7 @@ void AddNormalizationOps(OpRegistry& registry) {
                 .attrs = {DefaultAttr("epsilon", 1e-6f)},
                 .infer = InferLayerNorm,
                 .rule = LayerNormRule,
+                .emit = EmitLayerNorm,
                 .cost = PerOutputElement(6)});
   registry.Add(
       {.type = "GroupNorm",

@@ -22,6 +22,7 @@ enum class Cut {
   kSum,         // partial results add up, and the operator is linear
   kSumSquares,  // partial results add up
   kMean,        // as kSum once each part is divided by the number of parts
+  kExchange,    // partial results are reduced again over the parts, at once
 };
 
 struct ReduceOp {
@@ -29,14 +30,15 @@ struct ReduceOp {
   Cut cut;
   double flops = 1;
   bool floats = false;  // only for floating-point types
+  const char* exchange = "";  // the reduction over parts
 };
 
 constexpr ReduceOp kReduceOps[] = {
     {"ReduceSum", Cut::kSum},
     {"ReduceMean", Cut::kMean},
-    {"ReduceMax", Cut::kNever},
-    {"ReduceMin", Cut::kNever},
-    {"ReduceProd", Cut::kNever},
+    {"ReduceMax", Cut::kExchange, 1, false, "max"},
+    {"ReduceMin", Cut::kExchange, 1, false, "min"},
+    {"ReduceProd", Cut::kExchange, 1, false, "prod"},
     {"ReduceLogSum", Cut::kNever, 2, true},
     {"ReduceLogSumExp", Cut::kNever, 18, true},
 };
@@ -74,6 +76,7 @@ RuleFunction ReduceRule(Cut cut) {
     FactorKind reduced = cut == Cut::kNever ? FactorKind::kWhole : FactorKind::kSum;
     Linearity linearity;
     if (cut == Cut::kSum) linearity = {{{0}}};
+    if (cut == Cut::kExchange) reduced = FactorKind::kParallel;
     if (cut == Cut::kMean) {
       linearity = {{{0}}, /*float_only=*/true};
       // EmitMean scales by a float32 attribute, which is exact enough up to float32; integer means round.
@@ -97,6 +100,22 @@ absl::StatusOr<std::vector<ValueId>> EmitMean(EmitContext& context) {
   ASSIGN_OR_RETURN(means[0], context.Add("Muls", absl::StrCat(context.source().name(), "/share"), {means[0]},
                                          {{"value", 1.0f / static_cast<float>(parts)}}));
   return means;
+}
+
+// A maximum, minimum or product over axes that are cut.
+EmitFunction EmitExchanged(const std::string& reduction) {
+  return [reduction](EmitContext& context) -> absl::StatusOr<std::vector<ValueId>> {
+    ASSIGN_OR_RETURN(std::vector<ValueId> outputs, EmitClone(context));
+    ASSIGN_OR_RETURN(const std::vector<int> axes, ReducedAxes(context.view()));
+    for (int axis : axes) {
+      for (int factor : context.rule().inputs[0][axis]) {
+        ASSIGN_OR_RETURN(outputs[0], context.AllReduce(factor, reduction,
+                                                       absl::StrCat(context.source().name(), "/", reduction, "_", axis),
+                                                       outputs[0]));
+      }
+    }
+    return outputs;
+  };
 }
 
 // --- Cumsum
@@ -181,7 +200,9 @@ absl::StatusOr<ShardingRule> ArgRule(const NodeView& view) {
 
 void AddReductionOps(OpRegistry& registry) {
   for (const ReduceOp& op : kReduceOps) {
-    const EmitFunction emit = op.cut == Cut::kMean ? EmitFunction(EmitMean) : EmitFunction();
+    EmitFunction emit;
+    if (op.cut == Cut::kMean) emit = EmitMean;
+    if (op.cut == Cut::kExchange) emit = EmitExchanged(op.exchange);
     registry.Add({.type = op.type,
                   .inputs = {Required("x"), Parameter("axes")},
                   .outputs = {"y"},

@@ -263,7 +263,7 @@ class PlanReader {
         }
       }
     }
-    strategy.seconds = StrategySeconds(graph_, *node, cluster_, resharder, strategy);
+    ASSIGN_OR_RETURN(strategy.seconds, StrategySeconds(graph_, *node, cluster_, resharder, strategy));
     if (!plan_.strategies.emplace(node->id(), std::move(strategy)).second) {
       return place.Field("node").Error(absl::StrCat("operator '", name, "' is given twice"));
     }

@@ -58,6 +58,18 @@ const std::vector<std::vector<int>>& Resharder::DistinctGroups(const AxisList& a
   return it->second;
 }
 
+double Resharder::CollectiveSeconds(CollectiveKind kind, const AxisList& axes, double payload) const {
+  double slowest = 0;
+  for (const std::vector<int>& positions : DistinctGroups(axes)) {
+    slowest = std::max(slowest, cluster_.CollectiveTime(kind, positions, payload));
+  }
+  return slowest;
+}
+
+double Resharder::AllReduceSeconds(const AxisList& axes, double bytes) const {
+  return kStepSeconds + CollectiveSeconds(CollectiveKind::kAllReduce, axes, bytes);
+}
+
 double Resharder::Price(const ReshardStep& step, const Sharding& before, const TensorDesc& desc) const {
   const double element = static_cast<double>(SizeOf(desc.type));
   const double local_before = static_cast<double>(NumElements(LocalShape(mesh_, before, desc.shape))) * element;
@@ -75,14 +87,10 @@ double Resharder::Price(const ReshardStep& step, const Sharding& before, const T
       payload = local_after;
       break;
   }
-  double slowest = 0;
-  for (const std::vector<int>& positions : DistinctGroups(step.axes)) {
-    slowest = std::max(slowest, cluster_.CollectiveTime(kind, positions, payload));
-  }
   // Collectives work along dimension 0: cutting or joining another dimension rearranges the data locally.
   const bool rearranges = step.kind == ReshardStep::Kind::kAllToAll ||
                           (step.kind != ReshardStep::Kind::kAllReduce && step.dim > 0);
-  return kStepSeconds + slowest + (rearranges ? copy : 0);
+  return kStepSeconds + CollectiveSeconds(kind, step.axes, payload) + (rearranges ? copy : 0);
 }
 
 std::vector<ReshardStep> Resharder::StepsFrom(const Sharding& from, const TensorDesc& desc) const {

@@ -46,6 +46,9 @@ class Resharder {
   // The path itself; the shardings must be legal and Seconds finite.
   ReshardPath Path(const Sharding& from, const Sharding& to, const TensorDesc& desc);
 
+  // Seconds of one all-reduce of `bytes` over `axes`, as a step of its own.
+  double AllReduceSeconds(const AxisList& axes, double bytes) const;
+
   const Mesh& mesh() const { return mesh_; }
 
  private:
@@ -59,6 +62,8 @@ class Resharder {
 
   const Tree& TreeFrom(const Sharding& from, const TensorDesc& desc);
   std::vector<ReshardStep> StepsFrom(const Sharding& from, const TensorDesc& desc) const;
+  // The slowest of the groups that run along `axes`.
+  double CollectiveSeconds(CollectiveKind kind, const AxisList& axes, double payload) const;
   double Price(const ReshardStep& step, const Sharding& before, const TensorDesc& desc) const;
 
   const Mesh& mesh_;

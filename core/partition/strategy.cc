@@ -7,6 +7,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "core/base/status.h"
+#include "core/ops/exchange.h"
 #include "core/ops/op.h"
 
 namespace omserve {
@@ -53,6 +54,31 @@ double OperatorSeconds(const Graph& graph, const Node& node, const Mesh& mesh, c
   // Operators that touch only part of their inputs (a gather) state fewer bytes than the operands have.
   bytes = std::min(bytes, std::max(whole.bytes, 1.0));
   return kOperatorSeconds + std::max(whole.flops / parts / device.flops_per_second, bytes / device.bytes_per_second);
+}
+
+// As OperatorSeconds, for an operator whose parts may exchange something: then it is priced as the steps it is emitted as.
+absl::StatusOr<double> EmittedSeconds(const Graph& graph, const Node& node, const ShardingRule& rule,
+                                      const Cluster& cluster, const Resharder& resharder, const Strategy& strategy) {
+  const Mesh& mesh = resharder.mesh();
+  const ClusterDevice& device = cluster.devices()[mesh.device(0)];
+  std::vector<int64_t> parts;
+  for (const AxisList& axes : strategy.factor_axes) parts.push_back(mesh.Parts(axes));
+  const bool cut = std::any_of(parts.begin(), parts.end(), [](int64_t count) { return count > 1; });
+  if (cut && MayExchange(node)) {
+    ASSIGN_OR_RETURN(const Emission emission, TrialEmission(graph, node, rule, parts));
+    if (!emission.exchanges.empty()) {
+      double seconds = 0;
+      for (const OpCost& cost : emission.nodes) {
+        seconds += kOperatorSeconds + std::max(cost.flops / device.flops_per_second, cost.bytes / device.bytes_per_second);
+      }
+      for (const Exchange& exchange : emission.exchanges) {
+        seconds += resharder.AllReduceSeconds(strategy.factor_axes[exchange.factor],
+                                              static_cast<double>(ByteSize(exchange.desc)));
+      }
+      return seconds;
+    }
+  }
+  return OperatorSeconds(graph, node, mesh, device, strategy);
 }
 
 // Calls `visit(target of each axis)`: targets 0 … num_targets - 1, or -1 for idle.
@@ -125,10 +151,10 @@ bool ApplyAssignment(const Graph& graph, const Node& node, const ShardingRule& r
   return true;
 }
 
-double StrategySeconds(const Graph& graph, const Node& node, const Cluster& cluster, Resharder& resharder,
-                       const Strategy& strategy) {
-  const Mesh& mesh = resharder.mesh();
-  double seconds = OperatorSeconds(graph, node, mesh, cluster.devices()[mesh.device(0)], strategy);
+absl::StatusOr<double> StrategySeconds(const Graph& graph, const Node& node, const Cluster& cluster,
+                                       Resharder& resharder, const Strategy& strategy) {
+  ASSIGN_OR_RETURN(const ShardingRule rule, RuleOf(graph, node));
+  ASSIGN_OR_RETURN(double seconds, EmittedSeconds(graph, node, rule, cluster, resharder, strategy));
   for (int i = 0; i < node.num_outputs(); ++i) {
     seconds += resharder.Seconds(strategy.raw_outputs[i], strategy.outputs[i], node.output(i));
   }
@@ -151,7 +177,6 @@ absl::StatusOr<std::vector<Strategy>> EnumerateStrategies(const Graph& graph, co
                                                           const StrategySpace& space) {
   const Mesh& mesh = resharder.mesh();
   ASSIGN_OR_RETURN(const ShardingRule rule, RuleOf(graph, node));
-  const ClusterDevice& device = cluster.devices()[mesh.device(0)];
 
   // What an axis can be given to: factors that may be cut, then linear sets.
   std::vector<int> factors;
@@ -175,6 +200,7 @@ absl::StatusOr<std::vector<Strategy>> EnumerateStrategies(const Graph& graph, co
     strategies.push_back(std::move(strategy));
   };
 
+  absl::Status failed;
   ForEachAssignment(mesh.num_axes(), num_targets, space.max_assignments, [&](const std::vector<int>& target) {
     Strategy strategy;
     strategy.factor_axes.resize(rule.factors.size());
@@ -189,7 +215,10 @@ absl::StatusOr<std::vector<Strategy>> EnumerateStrategies(const Graph& graph, co
     }
     if (!ApplyAssignment(graph, node, rule, mesh, &strategy)) return;
     strategy.outputs = strategy.raw_outputs;
-    strategy.seconds = OperatorSeconds(graph, node, mesh, device, strategy);
+    absl::StatusOr<double> seconds = EmittedSeconds(graph, node, rule, cluster, resharder, strategy);
+    failed.Update(seconds.status());
+    if (!seconds.ok()) return;
+    strategy.seconds = *seconds;
     keep(strategy);
     const AxisMask partial = strategy.raw_outputs.empty() ? 0 : strategy.raw_outputs[0].partial;
     if (partial == 0 || node.num_outputs() != 1) return;
@@ -213,6 +242,7 @@ absl::StatusOr<std::vector<Strategy>> EnumerateStrategies(const Graph& graph, co
       resolve(std::move(scattered));
     }
   });
+  RETURN_IF_ERROR(failed);
   return strategies;
 }
 

@@ -44,8 +44,8 @@ bool ApplyAssignment(const Graph& graph, const Node& node, const ShardingRule& r
 
 // Seconds of an operator under a strategy with everything but `seconds` filled in: on its local shapes, with resolving its
 // outputs.
-double StrategySeconds(const Graph& graph, const Node& node, const Cluster& cluster, Resharder& resharder,
-                       const Strategy& strategy);
+absl::StatusOr<double> StrategySeconds(const Graph& graph, const Node& node, const Cluster& cluster,
+                                       Resharder& resharder, const Strategy& strategy);
 
 // Into how many parts the constant operands of rank >= 2 are cut; 1 when there are none.
 int64_t WeightParts(const Graph& graph, const Node& node, const Mesh& mesh, const Strategy& strategy);

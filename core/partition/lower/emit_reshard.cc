@@ -54,21 +54,6 @@ class StepEmitter {
   const std::string name_;
 };
 
-// The name of the group of `rank` over `axes`; registers the group once.
-std::string GroupName(const Mesh& mesh, int first_rank, int rank, const AxisList& axes,
-                      std::vector<SliceGroup>* groups) {
-  std::vector<int> ranks = mesh.GroupOf(rank, axes);
-  for (int& member : ranks) member += first_rank;
-  std::string axes_text;
-  for (int8_t axis : axes) absl::StrAppend(&axes_text, axes_text.empty() ? "" : ".", static_cast<int>(axis));
-  std::string name = absl::StrCat("mesh_axes_", axes_text, "_from_rank_", ranks[0]);
-  for (const SliceGroup& group : *groups) {
-    if (group.name == name) return name;
-  }
-  groups->push_back({name, ranks});
-  return name;
-}
-
 absl::StatusOr<ValueId> EmitSlice(StepEmitter& emit, const Mesh& mesh, int rank, ValueId value, const Shape& shape,
                                   const ReshardStep& step) {
   const int64_t parts = mesh.Parts(step.axes);
@@ -140,6 +125,20 @@ absl::StatusOr<ValueId> EmitAllToAll(StepEmitter& emit, ValueId value, const Sha
 }
 
 }  // namespace
+
+std::string GroupName(const Mesh& mesh, int first_rank, int rank, const AxisList& axes,
+                      std::vector<SliceGroup>* groups) {
+  std::vector<int> ranks = mesh.GroupOf(rank, axes);
+  for (int& member : ranks) member += first_rank;
+  std::string axes_text;
+  for (int8_t axis : axes) absl::StrAppend(&axes_text, axes_text.empty() ? "" : ".", static_cast<int>(axis));
+  std::string name = absl::StrCat("mesh_axes_", axes_text, "_from_rank_", ranks[0]);
+  for (const SliceGroup& group : *groups) {
+    if (group.name == name) return name;
+  }
+  groups->push_back({name, ranks});
+  return name;
+}
 
 absl::StatusOr<ValueId> EmitReshardStep(Graph& slice, const Mesh& mesh, int first_rank, int rank, ValueId value,
                                         const Sharding& before, const ReshardStep& step, const std::string& name,

@@ -147,6 +147,9 @@ class SliceBuilder {
       index.push_back(mesh_.IndexOn(rank_, axes));
     }
     EmitContext context(whole_, node, rule, &slice_, std::move(inputs), std::move(parts), std::move(index));
+    context.set_group_of([&](int factor) {
+      return GroupName(mesh_, first_rank_, rank_, strategy.factor_axes[factor], groups_);
+    });
     ASSIGN_OR_RETURN(const OpDef* op, FindOp(node));
     ASSIGN_OR_RETURN(const std::vector<ValueId> outputs, op->emit ? op->emit(context) : EmitClone(context));
     for (int i = 0; i < node.num_outputs(); ++i) {

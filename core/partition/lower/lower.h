@@ -40,6 +40,9 @@ struct CutGraph {
 // stage, always in the order in which it is made: one global order again, also with several runs in flight. INTERNAL when an emission does not give the local shapes its rule promises.
 absl::StatusOr<CutGraph> Lower(const Graph& graph, const Cluster& cluster, const Plan& plan);
 
+// The group of `rank` over `axes`, of ranks counted from `first_rank`; `groups` gets it if it is new.
+std::string GroupName(const Mesh& mesh, int first_rank, int rank, const AxisList& axes, std::vector<SliceGroup>* groups);
+
 // Adds to `slice` the operators of one reshard step on rank `rank` of the mesh; `value` has the local shape of `before`.
 // `groups` gets the group, of ranks counted from `first_rank`, if it is new.
 absl::StatusOr<ValueId> EmitReshardStep(Graph& slice, const Mesh& mesh, int first_rank, int rank, ValueId value,

@@ -59,7 +59,31 @@ void AddTo(std::byte* sum, const std::byte* term, size_t count) {
   for (size_t i = 0; i < count; ++i) a[i] += b[i];
 }
 
-absl::StatusOr<Tensor> SumOf(const std::vector<Tensor>& terms) {
+template <typename T>
+void MaxTo(std::byte* result, const std::byte* term, size_t count, bool greatest) {
+  T* a = reinterpret_cast<T*>(result);
+  const T* b = reinterpret_cast<const T*>(term);
+  for (size_t i = 0; i < count; ++i) a[i] = greatest ? std::max(a[i], b[i]) : std::min(a[i], b[i]);
+}
+
+// What the collective makes of all ranks' terms.
+absl::StatusOr<Tensor> Reduced(const std::vector<Tensor>& terms, const Node& node) {
+  const std::string* reduction = node.FindAttr<std::string>("reduction");
+  if (reduction != nullptr && (*reduction == "max" || *reduction == "min")) {
+    std::byte* writable = nullptr;
+    Tensor result = Tensor::Allocate(terms[0].desc(), &writable);
+    std::memcpy(writable, terms[0].data(), terms[0].byte_size());
+    if (result.type() != DataType::kFloat) {
+      return absl::UnimplementedError(absl::StrCat(*reduction, " of ", ToString(result.desc())));
+    }
+    for (size_t i = 1; i < terms.size(); ++i) {
+      MaxTo<float>(writable, terms[i].data(), static_cast<size_t>(result.num_elements()), *reduction == "max");
+    }
+    return result;
+  }
+  if (reduction != nullptr && *reduction != "sum") {
+    return absl::UnimplementedError(absl::StrCat("reduction ", *reduction, " in the emulator"));
+  }
   std::byte* writable = nullptr;
   Tensor sum = Tensor::Allocate(terms[0].desc(), &writable);
   std::memcpy(writable, terms[0].data(), terms[0].byte_size());
@@ -126,10 +150,10 @@ absl::Status StepTogether(std::vector<Rank>& ranks, const std::vector<int>& memb
     const Node& node = rank.node();
     Buffer bytes;
     if (node.is("HcomAllReduce")) {
-      ASSIGN_OR_RETURN(const Tensor sum, SumOf(terms));
+      ASSIGN_OR_RETURN(const Tensor sum, Reduced(terms, node));
       bytes = sum.buffer();
     } else if (node.is("HcomReduceScatter")) {
-      ASSIGN_OR_RETURN(const Tensor sum, SumOf(terms));
+      ASSIGN_OR_RETURN(const Tensor sum, Reduced(terms, node));
       bytes = Part(sum, i, p);
     } else if (node.is("HcomAllGather")) {
       std::vector<Buffer> parts;

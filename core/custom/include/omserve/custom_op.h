@@ -84,7 +84,7 @@ typedef struct omserve_call {
   size_t error_size;
 } omserve_call;
 
-/* Kinds of factors: see docs/partitioning.md. */
+/* Kinds of factors: see docs/sharding_rules.md. */
 enum {
   OMSERVE_PARALLEL = 0, /* pieces are independent */
   OMSERVE_SUM = 1,      /* in no output: cutting it leaves partial sums of the outputs */

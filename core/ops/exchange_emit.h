@@ -1,0 +1,26 @@
+// Softmax and layer normalisation along axes that are cut, as the steps between which the parts exchange what they need.
+#ifndef OMSERVE_CORE_OPS_EXCHANGE_EMIT_H_
+#define OMSERVE_CORE_OPS_EXCHANGE_EMIT_H_
+
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "core/ops/emit.h"
+
+namespace omserve {
+
+// True when a factor of one of these axes of input 0 is cut.
+bool CutAlong(const EmitContext& context, const std::vector<int>& axes);
+
+// Two all-reduces: the maximum, and the sum of exponentials.
+absl::StatusOr<std::vector<ValueId>> EmitCutSoftmax(EmitContext& context, const std::vector<int>& axes, bool log);
+
+// Outputs as LayerNorm, LayerNormV3, LayerNormV4, RmsNorm or AddRmsNorm, whichever the node is. Two all-reduces, the mean and
+// the mean square deviation (one after the other: the difference of two large sums would lose what is wanted); one for
+// RmsNorm. `gamma`, `beta`: inputs, -1 for none.
+absl::StatusOr<std::vector<ValueId>> EmitCutLayerNorm(EmitContext& context, const std::vector<int>& axes, int gamma,
+                                                      int beta);
+
+}  // namespace omserve
+
+#endif  // OMSERVE_CORE_OPS_EXCHANGE_EMIT_H_
