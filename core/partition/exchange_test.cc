@@ -19,7 +19,7 @@ namespace {
 struct Case {
   const char* type;
   AttrMap attrs;
-  std::vector<Shape> weights = {};  // gamma, beta
+  std::vector<Shape> weights = {};  // further inputs
 };
 
 const Shape kShape = {4, 6, 8};
@@ -31,7 +31,9 @@ std::vector<Case> Cases() {
           {"LogSoftmaxV2", {{"axes", std::vector<int64_t>{1}}}},
           {"LayerNorm", last, {{8}, {8}}},
           {"LayerNormV3", two, {{6, 8}, {6, 8}}},
+          {"LayerNormV4", {}, {{8}, {8}}},
           {"RmsNorm", {}, {{8}}},
+          {"AddRmsNorm", {}, {kShape, {8}}},
           {"ReduceMaxD", {{"axes", std::vector<int64_t>{2}}}},
           {"ReduceMinD", {{"axes", std::vector<int64_t>{0, 2}}, {"keep_dims", true}}}};
 }
@@ -51,6 +53,9 @@ TEST_P(ExchangeTest, EveryStrategyEqualsOneDeviceAndCostsWhatIsEmitted) {
   std::mt19937 rng(7);
   Graph graph("exchange");
   std::vector<ValueId> inputs{graph.AddData("x", {DataType::kFloat, kShape})->out()};
+  if (GetParam().type == std::string("LayerNormV4")) {
+    inputs.push_back(graph.AddConst("normalized_shape", Tensor::Int64s({8}))->out());
+  }
   for (const Shape& shape : GetParam().weights) inputs.push_back(graph.AddConst("weight", Random(shape, rng))->out());
   Node* node = graph.AddNode(GetParam().type, "node", inputs);
   for (const auto& [name, value] : GetParam().attrs) node->SetAttr(name, value);
