@@ -18,8 +18,8 @@ namespace omserve {
 // Not thread-safe, not movable (it points into itself).
 class CustomCall {
  public:
-  // Inputs and attributes are the node's; constant parameters have their values. `outputs`: those of the node where it is
-  // inferred, else `num_outputs` empty ones.
+  // Inputs and attributes are the node's; constant parameters have their values. `outputs`: those of the node, or as
+  // many empty ones where it is yet to be inferred.
   CustomCall(const NodeView& view, const OpDef& def, absl::Span<const TensorDesc> outputs);
   // The same with inputs (kUndefined: absent) that are described apart from the graph, without values.
   CustomCall(const NodeView& view, const OpDef& def, absl::Span<const TensorDesc> inputs,

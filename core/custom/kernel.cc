@@ -47,8 +47,8 @@ class CustomKernel : public cpu::Kernel {
     RETURN_IF_ERROR_WITH(
         call_.Run([&](omserve_call* raw) { return op_.scratch_bytes(raw, &bytes); }, "scratch_bytes"), title_);
     if (bytes < 0 || bytes > kMaxScratch) {
-      return absl::InternalError(absl::StrCat(title_, ": it wants ", bytes, " bytes of scratch memory; it may have 0 to ",
-                                              kMaxScratch));
+      return absl::InternalError(absl::StrCat(title_, ": it wants ", bytes,
+                                              " bytes of scratch memory; it may have 0 to ", kMaxScratch));
     }
     scratch_bytes_ = static_cast<size_t>(bytes);
     return absl::OkStatus();

@@ -84,7 +84,8 @@ absl::Status AddSchema(const omserve_op& op, OpDef& def) {
     const std::string what = absl::StrCat("input ", i);
     RETURN_IF_ERROR(fresh(input.name, what));
     if (input.kind < OMSERVE_REQUIRED || input.kind > OMSERVE_OPTIONAL_PARAMETER) {
-      return absl::InvalidArgumentError(absl::StrCat(what, " ('", input.name, "'): its kind ", input.kind, " is not known"));
+      return absl::InvalidArgumentError(
+          absl::StrCat(what, " ('", input.name, "'): its kind ", input.kind, " is not known"));
     }
     // Inputs behind a dynamic one are found by counting from the end, so they must all be there.
     const bool optional = input.kind == OMSERVE_OPTIONAL || input.kind == OMSERVE_OPTIONAL_PARAMETER;
@@ -200,7 +201,8 @@ class RuleWriter {
   // True when the factor may be appended to that dimension; a factor is in one dimension of an operand at most.
   bool Place(const char* what, int32_t operand, int32_t dim, int32_t factor, int rank) {
     if (dim < 0 || dim >= rank || factor < 0 || factor >= static_cast<int32_t>(ids_.size())) {
-      Fail(absl::StrCat("factor ", factor, " in dimension ", dim, " of ", what, " ", operand, ": there is no such thing"));
+      Fail(absl::StrCat("factor ", factor, " in dimension ", dim, " of ", what, " ", operand,
+                        ": there is no such thing"));
     } else if (!placed_.insert(absl::StrCat(what, operand, ".", factor)).second) {
       Fail(absl::StrCat("factor ", factor, " is twice in ", what, " ", operand));
     }

@@ -112,7 +112,8 @@ int InferDim(omserve_call* call) {
 }
 
 TEST(PackageOpsTest, HostileShapesAreRefused) {
-  static omserve_op ops[6] = {Op("Negative"), Op("Huge"), Op("Overflow"), Op("RankOnly"), Op("Untyped"), Op("Unterminated")};
+  static omserve_op ops[6] = {Op("Negative"), Op("Huge"), Op("Overflow"), Op("RankOnly"),
+                              Op("Untyped"), Op("Unterminated")};
   ops[0].infer = InferDim<-2>;
   ops[1].infer = InferDim<std::numeric_limits<int64_t>::max()>;
   ops[2].infer = [](omserve_call* call) {

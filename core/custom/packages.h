@@ -22,8 +22,8 @@ struct CustomPackage {
 std::vector<std::string> CustomOperatorFolders(const std::vector<std::string>& more);
 
 // Loads every *.so that lies in one of the folders, for the life of the process; a file that is loaded already
-// counts but is left as it is. All packages of the folders, in order. Thread-safe. The first file that is refused ends it;
-// those before it stay. Errors name file and reason:
+// counts but is left as it is. All packages of the folders, in order. Thread-safe. The first file that is refused ends
+// it; those before it stay. Errors name file and reason:
 //   NOT_FOUND            a folder is not there
 //   FAILED_PRECONDITION  not a shared object, unresolved symbols, no omserve_custom_package, another ABI version
 //   INVALID_ARGUMENT     a malformed schema

@@ -148,7 +148,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Refusal{"taken_name", absl::StatusCode::kAlreadyExists,
                             "operator 'ScaledMatMul' is in package 'example' already"},
                     Refusal{"malformed", absl::StatusCode::kInvalidArgument, "its kind 17 is not known"},
-                    Refusal{"no_entry", absl::StatusCode::kFailedPrecondition, "does not export omserve_custom_package"},
+                    Refusal{"no_entry", absl::StatusCode::kFailedPrecondition,
+                            "does not export omserve_custom_package"},
                     Refusal{"unresolved", absl::StatusCode::kFailedPrecondition, "function_that_nobody_has"}),
     [](const auto& info) { return std::string(info.param.folder); });
 

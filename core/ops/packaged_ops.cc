@@ -31,7 +31,8 @@ bool SameOnnxName(const PackagedOp& a, const PackagedOp& b) {
 absl::Status CheckFree(const Table& table, const PackagedOp& op) {
   for (const auto& [type, other] : table) {
     if (type == op.def.type) {
-      return absl::AlreadyExistsError(absl::StrCat("operator '", type, "' is in package '", other->package, "' already"));
+      return absl::AlreadyExistsError(
+          absl::StrCat("operator '", type, "' is in package '", other->package, "' already"));
     }
     if (SameOnnxName(*other, op)) {
       return absl::AlreadyExistsError(absl::StrCat("operator '", op.def.type, "': the ONNX name '", op.onnx_domain, ".",

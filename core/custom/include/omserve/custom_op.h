@@ -25,8 +25,8 @@ extern "C" {
 /* Element types, by ACL's numbers. */
 enum {
   OMSERVE_FLOAT = 0, OMSERVE_FLOAT16 = 1, OMSERVE_INT8 = 2, OMSERVE_INT32 = 3, OMSERVE_UINT8 = 4, OMSERVE_INT16 = 6,
-  OMSERVE_UINT16 = 7, OMSERVE_UINT32 = 8, OMSERVE_INT64 = 9, OMSERVE_UINT64 = 10, OMSERVE_DOUBLE = 11, OMSERVE_BOOL = 12,
-  OMSERVE_BFLOAT16 = 27,
+  OMSERVE_UINT16 = 7, OMSERVE_UINT32 = 8, OMSERVE_INT64 = 9, OMSERVE_UINT64 = 10, OMSERVE_DOUBLE = 11,
+  OMSERVE_BOOL = 12, OMSERVE_BFLOAT16 = 27,
   OMSERVE_ABSENT = 28 /* an optional input that is not there */
 };
 
@@ -91,8 +91,8 @@ enum {
   OMSERVE_WHOLE = 2     /* may not be cut */
 };
 
-/* Writes a sharding rule. A dimension that nothing is said about is whole. The operator must compute, from the pieces of
- * its inputs and the same attributes, the piece of its outputs. */
+/* Writes a sharding rule. A dimension that nothing is said about is whole. The operator must compute, from the pieces
+ * of its inputs and the same attributes, the piece of its outputs. */
 typedef struct omserve_rule {
   void* self;
   /* A factor of `size`; answers its number. */
