@@ -44,11 +44,11 @@ absl::StatusOr<PartitionTexts> ReadPartition(const PartitionArguments& arguments
                      Cluster::FromJson(texts.cluster_config, arguments.cluster_config));
     texts.devices = cluster.num_devices();
   }
-  const bool sizes =
-      arguments.tensor_parallel > 0 || arguments.pipeline > 0 || arguments.data_parallel > 0 || arguments.automatic;
+  const bool sizes = arguments.tensor_parallel > 0 || arguments.pipeline > 0 || arguments.data_parallel > 0 ||
+                     arguments.automatic;
   if (arguments.cluster_config.empty() && sizes) {
-    const int needed =
-        std::max(1, arguments.tensor_parallel) * std::max(1, arguments.pipeline) * std::max(1, arguments.data_parallel);
+    const int needed = std::max(1, arguments.tensor_parallel) * std::max(1, arguments.pipeline) *
+                       std::max(1, arguments.data_parallel);
     // Choosing needs something to choose from.
     constexpr int kLocalDevices = 4;
     const int devices = arguments.automatic && needed == 1 ? kLocalDevices : needed;
@@ -73,7 +73,8 @@ absl::StatusOr<PartitionTexts> ReadPartition(const PartitionArguments& arguments
       policy["tensor_parallel_option"] = {{"tensor_parallel_size", arguments.tensor_parallel}};
     }
     if (arguments.pipeline > 0) policy["pipeline_parallel_option"] = {{"pipe_stage_num", arguments.pipeline}};
-    if (arguments.data_parallel > 0) policy["data_parallel_option"] = {{"data_parallel_size", arguments.data_parallel}};
+    if (arguments.data_parallel > 0)
+      policy["data_parallel_option"] = {{"data_parallel_size", arguments.data_parallel}};
     texts.parallel_config = nlohmann::ordered_json{{"graph_parallel_option", policy}}.dump();
   }
   return texts;

@@ -11,15 +11,18 @@
 
 namespace omserve {
 
-absl::StatusOr<SlicedModel> CutModel(Graph graph, ModelInfo info, const Cluster& cluster, const ParallelOptions& options,
-                                     const std::function<void(const BuildProgress&)>& progress, const WaitLimit& limit) {
+absl::StatusOr<SlicedModel> CutModel(Graph graph, ModelInfo info, const Cluster& cluster,
+                                     const ParallelOptions& options,
+                                     const std::function<void(const BuildProgress&)>& progress,
+                                     const WaitLimit& limit) {
   auto report = [&](const char* phase, double fraction, std::string message) {
     if (progress) progress({phase, fraction, std::move(message)});
   };
   graph.set_name(info.name);
   report("plan", 0, "");
   ASSIGN_OR_RETURN_WITH(const Plan plan, PlanModel(graph, cluster, options, limit), "plan");
-  report("plan", 1, absl::StrCat(plan.num_replicas(), " x ", plan.num_stages(), " x mesh ", plan.stages[0].ToString()));
+  report("plan", 1,
+         absl::StrCat(plan.num_replicas(), " x ", plan.num_stages(), " x mesh ", plan.stages[0].ToString()));
   report("cut", 0, "");
   ASSIGN_OR_RETURN_WITH(CutGraph cut, Lower(graph, cluster, plan), "cut");
   info.build["plan"] = Summarize(graph, plan, cut.slices[0]);
@@ -29,7 +32,8 @@ absl::StatusOr<SlicedModel> CutModel(Graph graph, ModelInfo info, const Cluster&
   for (size_t rank = 0; rank < cut.slices.size(); ++rank) {
     std::vector<LogicalDeviceId> devices;
     for (int replica = 0; replica < plan.num_replicas(); ++replica) {
-      devices.push_back(cluster.devices()[static_cast<size_t>(plan.device(replica, static_cast<int>(rank)))].id);
+      devices.push_back(
+          cluster.devices()[static_cast<size_t>(plan.device(replica, static_cast<int>(rank)))].id);
     }
     SliceInfo slice = DescribeSlice(cut.slices[rank], std::move(devices));
     slice.inputs = cut.inputs[rank];

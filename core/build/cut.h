@@ -10,10 +10,12 @@
 
 namespace omserve {
 
-// One slice per rank of the plan, with a device of each replica. The plan travels in the OM: build["plan"] is a summary,
-// build["plan_file"] the file that --save-plan writes.
-absl::StatusOr<SlicedModel> CutModel(Graph graph, ModelInfo info, const Cluster& cluster, const ParallelOptions& options,
-                                     const std::function<void(const BuildProgress&)>& progress, const WaitLimit& limit);
+// One slice per rank of the plan, with a device of each replica. The plan travels in the OM: build["plan"] is
+// a summary, build["plan_file"] the file that --save-plan writes.
+absl::StatusOr<SlicedModel> CutModel(Graph graph, ModelInfo info, const Cluster& cluster,
+                                     const ParallelOptions& options,
+                                     const std::function<void(const BuildProgress&)>& progress,
+                                     const WaitLimit& limit);
 
 }  // namespace omserve
 

@@ -27,9 +27,11 @@ std::vector<Sizes> Candidates(const ParallelOptions& options, int devices) {
   std::vector<Sizes> candidates;
   // More replicas first: of equal plans the first found stays.
   for (int replicas = devices; replicas >= 1; --replicas) {
-    if (devices % replicas != 0 || (options.data_parallel_size && *options.data_parallel_size != replicas)) continue;
+    if (devices % replicas != 0 || (options.data_parallel_size && *options.data_parallel_size != replicas))
+      continue;
     for (int stages = 1; stages <= devices / replicas; ++stages) {
-      if (devices / replicas % stages != 0 || (options.pipeline_stages && *options.pipeline_stages != stages)) continue;
+      if (devices / replicas % stages != 0 || (options.pipeline_stages && *options.pipeline_stages != stages))
+        continue;
       if (!options.pipeline_stages && stages > kMostStages) continue;
       const int tensor = devices / replicas / stages;
       if (options.tensor_parallel_size && *options.tensor_parallel_size != tensor) continue;
@@ -41,8 +43,10 @@ std::vector<Sizes> Candidates(const ParallelOptions& options, int devices) {
 
 double ObjectiveOf(PlanObjective objective, const Plan& plan, int replicas) {
   switch (objective) {
-    case PlanObjective::kLatency: return plan.seconds;
-    case PlanObjective::kThroughput: return plan.seconds_between_answers() / replicas;
+    case PlanObjective::kLatency:
+      return plan.seconds;
+    case PlanObjective::kThroughput:
+      return plan.seconds_between_answers() / replicas;
     case PlanObjective::kDecode:
       return std::max(plan.seconds, plan.num_stages() * plan.seconds_between_answers());
   }
@@ -71,7 +75,8 @@ absl::Status CheckSizes(const ParallelOptions& options, const Cluster& cluster) 
   if (tensor && !stages && !replicas && !options.automatic) {
     if (*tensor == devices) return absl::OkStatus();
     return absl::InvalidArgumentError(absl::StrCat("EF1012: tensor_parallel_size ", *tensor,
-                                                   " must equal the number of devices in the cluster file, ", devices));
+                                                   " must equal the number of devices in the cluster file, ",
+                                                   devices));
   }
   std::vector<std::string> parts;
   int64_t product = 1;
@@ -87,8 +92,8 @@ absl::Status CheckSizes(const ParallelOptions& options, const Cluster& cluster) 
   const bool free = options.automatic && parts.size() < 3;
   if (free ? product <= devices && devices % product == 0 : product == devices) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("EF1012: ", absl::StrJoin(parts, " x "), " must ",
-                                                 free ? "divide" : "equal", " the number of devices in the cluster file, ",
-                                                 devices));
+                                                 free ? "divide" : "equal",
+                                                 " the number of devices in the cluster file, ", devices));
 }
 
 absl::StatusOr<Plan> PlanModel(const Graph& graph, const Cluster& cluster, const ParallelOptions& options,
@@ -100,7 +105,8 @@ absl::StatusOr<Plan> PlanModel(const Graph& graph, const Cluster& cluster, const
   plan_options.hints = options.hints;
   plan_options.solve.level = options.opt_level == "O1" ? SearchLevel::kO1 : SearchLevel::kO2;
   plan_options.solve.time_budget = absl::Seconds(options.search_seconds);
-  ASSIGN_OR_RETURN(const std::unique_ptr<PlanSearch> search, PlanSearch::Create(graph, cluster, plan_options));
+  ASSIGN_OR_RETURN(const std::unique_ptr<PlanSearch> search,
+                   PlanSearch::Create(graph, cluster, plan_options));
 
   ParallelOptions sizes = options;
   if (!options.automatic) {
@@ -112,7 +118,8 @@ absl::StatusOr<Plan> PlanModel(const Graph& graph, const Cluster& cluster, const
   // A pipeline makes one run no faster: for latency it is for models that fit no other way.
   const bool stages_last = options.objective == PlanObjective::kLatency;
   if (stages_last) {
-    std::stable_sort(candidates.begin(), candidates.end(), [](const Sizes& a, const Sizes& b) { return a.stages < b.stages; });
+    std::stable_sort(candidates.begin(), candidates.end(),
+                     [](const Sizes& a, const Sizes& b) { return a.stages < b.stages; });
   }
   const absl::Time end = absl::Now() + plan_options.solve.time_budget;
   std::optional<Plan> best;
@@ -125,10 +132,12 @@ absl::StatusOr<Plan> PlanModel(const Graph& graph, const Cluster& cluster, const
       best->engine = absl::StrCat(best->engine, ", not all sizes tried");
       break;
     }
-    absl::StatusOr<Plan> plan = search->Find(DevicesOf(0, candidate.stages * candidate.tensor), candidate.stages, std::nullopt, limit);
+    absl::StatusOr<Plan> plan = search->Find(DevicesOf(0, candidate.stages * candidate.tensor),
+                                             candidate.stages, std::nullopt, limit);
     if (!plan.ok()) {
       // Another size may do; when none does, the last says most: it had the most devices per copy.
-      if (!absl::IsInvalidArgument(plan.status()) && !absl::IsResourceExhausted(plan.status())) return plan.status();
+      if (!absl::IsInvalidArgument(plan.status()) && !absl::IsResourceExhausted(plan.status()))
+        return plan.status();
       failure = plan.status();
       continue;
     }
@@ -142,7 +151,8 @@ absl::StatusOr<Plan> PlanModel(const Graph& graph, const Cluster& cluster, const
   }
   if (!best) {
     if (!failure.ok()) return failure;
-    return absl::InvalidArgumentError("EF1012: no replicas x stages x tensor parallel size agrees with what is asked");
+    return absl::InvalidArgumentError(
+        "EF1012: no replicas x stages x tensor parallel size agrees with what is asked");
   }
   return *std::move(best);
 }

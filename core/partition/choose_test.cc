@@ -15,17 +15,20 @@ TEST(ChooseTest, SizesMustMultiplyToTheDevices) {
   const Cluster cluster = Cluster::Local(8);
   ParallelOptions options;
   options.tensor_parallel_size = 4;
-  EXPECT_THAT(std::string(CheckSizes(options, cluster).message()),
-              HasSubstr("EF1012: tensor_parallel_size 4 must equal the number of devices in the cluster file, 8"));
+  EXPECT_THAT(
+      std::string(CheckSizes(options, cluster).message()),
+      HasSubstr("EF1012: tensor_parallel_size 4 must equal the number of devices in the cluster file, 8"));
   options.pipeline_stages = 2;
   EXPECT_TRUE(CheckSizes(options, cluster).ok());
   options.data_parallel_size = 2;
-  EXPECT_THAT(std::string(CheckSizes(options, cluster).message()),
-              HasSubstr("EF1012: tensor_parallel_size 4 x pipe_stage_num 2 x data_parallel_size 2 must equal"));
+  EXPECT_THAT(
+      std::string(CheckSizes(options, cluster).message()),
+      HasSubstr("EF1012: tensor_parallel_size 4 x pipe_stage_num 2 x data_parallel_size 2 must equal"));
   options.data_parallel_size.reset();
   options.automatic = true;
   options.pipeline_stages = 3;
-  EXPECT_THAT(std::string(CheckSizes(options, cluster).message()), HasSubstr("must divide the number of devices"));
+  EXPECT_THAT(std::string(CheckSizes(options, cluster).message()),
+              HasSubstr("must divide the number of devices"));
 }
 
 TEST(ChooseTest, GivenSizesAreKept) {
@@ -50,7 +53,8 @@ TEST(ChooseTest, AutomaticIsNeverWorseThanGivenSizes) {
   const Cluster cluster = Cluster::Local(4);
   for (PlanObjective objective : {PlanObjective::kLatency, PlanObjective::kThroughput}) {
     auto value = [&](const Plan& plan) {
-      return objective == PlanObjective::kLatency ? plan.seconds : plan.seconds_between_answers() / plan.num_replicas();
+      return objective == PlanObjective::kLatency ? plan.seconds
+                                                  : plan.seconds_between_answers() / plan.num_replicas();
     };
     ParallelOptions automatic;
     automatic.automatic = true;
@@ -83,7 +87,8 @@ TEST(ChooseTest, HintsFixOperators) {
   ASSERT_TRUE(plan.ok()) << plan.status();
   for (const char* name : {"layer.0.fc1", "layer.3.fc1"}) {
     const Node& node = *graph.FindNode(name);
-    EXPECT_EQ(LocalShape(plan->stages[0], plan->strategies.at(node.id()).outputs[0], node.output().shape), (Shape{1, 16, 256}));
+    EXPECT_EQ(LocalShape(plan->stages[0], plan->strategies.at(node.id()).outputs[0], node.output().shape),
+              (Shape{1, 16, 256}));
   }
   options.hints[0].output_parts = {1, 3, 1};
   EXPECT_THAT(std::string(PlanModel(graph, cluster, options).status().message()),

@@ -18,13 +18,15 @@ ordered_json DeviceIndex(const ClusterDevice& device) {
 
 ordered_json DevicesOf(const Cluster& cluster, const Mesh& mesh) {
   ordered_json list = ordered_json::array();
-  for (int position : mesh.devices()) list.push_back(DeviceIndex(cluster.devices()[static_cast<size_t>(position)]));
+  for (int position : mesh.devices())
+    list.push_back(DeviceIndex(cluster.devices()[static_cast<size_t>(position)]));
   return list;
 }
 
-// Ranges per dimension, and for each piece (row-major over the ranges) the devices that hold it. Summands are not told: the
-// original keeps them in memory only.
-ordered_json TensorDeployment(const Cluster& cluster, const Mesh& mesh, const Sharding& sharding, const Shape& shape) {
+// Ranges per dimension, and for each piece (row-major over the ranges) the devices that hold it. Summands are
+// not told: the original keeps them in memory only.
+ordered_json TensorDeployment(const Cluster& cluster, const Mesh& mesh, const Sharding& sharding,
+                              const Shape& shape) {
   const Shape local = LocalShape(mesh, sharding, shape);
   ordered_json slices = ordered_json::array();
   std::vector<int64_t> parts;
@@ -40,7 +42,8 @@ ordered_json TensorDeployment(const Cluster& cluster, const Mesh& mesh, const Sh
   for (int rank = 0; rank < mesh.size(); ++rank) {
     int64_t piece = 0;
     for (size_t d = 0; d < shape.size(); ++d) piece = piece * parts[d] + mesh.IndexOn(rank, sharding.dims[d]);
-    holders[static_cast<size_t>(piece)].push_back(DeviceIndex(cluster.devices()[static_cast<size_t>(mesh.device(rank))]));
+    holders[static_cast<size_t>(piece)].push_back(
+        DeviceIndex(cluster.devices()[static_cast<size_t>(mesh.device(rank))]));
   }
   return {{"axis_slices", std::move(slices)}, {"device_indices_each_slice", holders}};
 }
@@ -51,23 +54,27 @@ std::string Text(const ordered_json& json) {
 
 }  // namespace
 
-std::map<std::string, std::string> DeploymentAttributes(const Graph& graph, const Cluster& cluster, const Plan& plan) {
+std::map<std::string, std::string> DeploymentAttributes(const Graph& graph, const Cluster& cluster,
+                                                        const Plan& plan) {
   ordered_json nodes = ordered_json::array(), tensors = ordered_json::array();
   for (int32_t id : graph.TopologicalOrder().value_or(std::vector<int32_t>{})) {
     auto it = plan.strategies.find(id);
     if (it == plan.strategies.end()) continue;
     const Node& node = *graph.node(id);
     const Mesh& mesh = plan.mesh_of(id);
-    const ordered_json pipeline = {{"micro_batch", 1}, {"stage_id", plan.stage(id)}, {"virtual_stage_id", {0}}};
+    const ordered_json pipeline = {
+        {"micro_batch", 1}, {"stage_id", plan.stage(id)}, {"virtual_stage_id", {0}}};
     nodes.push_back({nodes.size(), {{"devices", DevicesOf(cluster, mesh)}, {"pipeline_config", pipeline}}});
     for (int i = 0; i < node.num_outputs(); ++i) {
       const Sharding& sharding = it->second.outputs[static_cast<size_t>(i)];
-      tensors.push_back({tensors.size(),
-                         {{"shard_deployment", TensorDeployment(cluster, mesh, sharding, node.output(i).shape)},
-                          {"verbose", absl::StrCat(node.name(), ":", i)}}});
+      tensors.push_back(
+          {tensors.size(),
+           {{"shard_deployment", TensorDeployment(cluster, mesh, sharding, node.output(i).shape)},
+            {"verbose", absl::StrCat(node.name(), ":", i)}}});
     }
   }
-  return {{"_node_deployments", Text({{"deployments", nodes}})}, {"_tensor_deployments", Text({{"deployments", tensors}})}};
+  return {{"_node_deployments", Text({{"deployments", nodes}})},
+          {"_tensor_deployments", Text({{"deployments", tensors}})}};
 }
 
 }  // namespace omserve

@@ -1,5 +1,6 @@
-// A plan in the JSON that CANN's partitioner keeps in graph attributes (shapes: metadef's graph/parallelism headers of
-// CANN 8.1), for tools that know it. Written into the OM beside our own plan file; never read back.
+// A plan in the JSON that CANN's partitioner keeps in graph attributes (shapes: metadef's graph/parallelism
+// headers of CANN 8.1), for tools that know it. Written into the OM beside our own plan file; never read
+// back.
 #ifndef OMSERVE_CORE_PARTITION_DEPLOYMENT_JSON_H_
 #define OMSERVE_CORE_PARTITION_DEPLOYMENT_JSON_H_
 
@@ -14,7 +15,8 @@ namespace omserve {
 //   _node_deployments    {"deployments": [[id, {"devices": […], "pipeline_config": {…}}], …]}
 //   _tensor_deployments  {"deployments": [[id, {"shard_deployment": {…}, "verbose": "node:output"}], …]}
 // Ids of operators count in execution order, those of tensors their outputs in that order.
-std::map<std::string, std::string> DeploymentAttributes(const Graph& graph, const Cluster& cluster, const Plan& plan);
+std::map<std::string, std::string> DeploymentAttributes(const Graph& graph, const Cluster& cluster,
+                                                        const Plan& plan);
 
 }  // namespace omserve
 

@@ -20,12 +20,17 @@ int64_t LocalBytes(const Mesh& mesh, const Sharding& sharding, const TensorDesc&
 }
 
 std::string Describe(const ReshardStep& step) {
-  std::string axes = absl::StrJoin(step.axes, ".", [](std::string* out, int8_t axis) { absl::StrAppend(out, static_cast<int>(axis)); });
+  std::string axes = absl::StrJoin(
+      step.axes, ".", [](std::string* out, int8_t axis) { absl::StrAppend(out, static_cast<int>(axis)); });
   switch (step.kind) {
-    case ReshardStep::Kind::kSlice: return absl::StrCat("slice of dimension ", step.dim, " over axes ", axes);
-    case ReshardStep::Kind::kAllGather: return absl::StrCat("all-gather of dimension ", step.dim, " over axes ", axes);
-    case ReshardStep::Kind::kAllReduce: return absl::StrCat("all-reduce over axes ", axes);
-    case ReshardStep::Kind::kReduceScatter: return absl::StrCat("reduce-scatter to dimension ", step.dim, " over axes ", axes);
+    case ReshardStep::Kind::kSlice:
+      return absl::StrCat("slice of dimension ", step.dim, " over axes ", axes);
+    case ReshardStep::Kind::kAllGather:
+      return absl::StrCat("all-gather of dimension ", step.dim, " over axes ", axes);
+    case ReshardStep::Kind::kAllReduce:
+      return absl::StrCat("all-reduce over axes ", axes);
+    case ReshardStep::Kind::kReduceScatter:
+      return absl::StrCat("reduce-scatter to dimension ", step.dim, " over axes ", axes);
     case ReshardStep::Kind::kAllToAll:
       return absl::StrCat("all-to-all from dimension ", step.dim, " to ", step.to_dim, " over axes ", axes);
   }
@@ -36,20 +41,26 @@ std::string Describe(const ReshardStep& step) {
 int64_t SentBytes(const Mesh& mesh, const ReshardStep& step, const Sharding& before, const TensorDesc& desc) {
   const double p = static_cast<double>(mesh.Parts(step.axes));
   const double share = (p - 1) / p;
-  const double in = static_cast<double>(LocalBytes(mesh, before, desc)), out = static_cast<double>(LocalBytes(mesh, step.after, desc));
+  const double in = static_cast<double>(LocalBytes(mesh, before, desc)),
+               out = static_cast<double>(LocalBytes(mesh, step.after, desc));
   switch (step.kind) {
-    case ReshardStep::Kind::kSlice: return 0;
-    case ReshardStep::Kind::kAllGather: return static_cast<int64_t>(share * out);
-    case ReshardStep::Kind::kAllReduce: return static_cast<int64_t>(2 * share * in);
+    case ReshardStep::Kind::kSlice:
+      return 0;
+    case ReshardStep::Kind::kAllGather:
+      return static_cast<int64_t>(share * out);
+    case ReshardStep::Kind::kAllReduce:
+      return static_cast<int64_t>(2 * share * in);
     case ReshardStep::Kind::kReduceScatter:
-    case ReshardStep::Kind::kAllToAll: return static_cast<int64_t>(share * in);
+    case ReshardStep::Kind::kAllToAll:
+      return static_cast<int64_t>(share * in);
   }
   return 0;
 }
 
 class Explainer {
  public:
-  Explainer(const Graph& graph, const Cluster& cluster, const Plan& plan) : graph_(graph), cluster_(cluster), plan_(plan) {
+  Explainer(const Graph& graph, const Cluster& cluster, const Plan& plan)
+      : graph_(graph), cluster_(cluster), plan_(plan) {
     for (const Mesh& mesh : plan.stages) resharders_.push_back(std::make_unique<Resharder>(mesh, cluster));
   }
 
@@ -60,7 +71,8 @@ class Explainer {
       for (int position : mesh.devices()) {
         const ClusterDevice& device = cluster_.devices()[static_cast<size_t>(position)];
         stage.devices.push_back(device.id.ToString());
-        if (device.memory_bytes > 0 && (stage.memory_bytes == 0 || device.memory_bytes < stage.memory_bytes)) {
+        if (device.memory_bytes > 0 &&
+            (stage.memory_bytes == 0 || device.memory_bytes < stage.memory_bytes)) {
           stage.memory_bytes = device.memory_bytes;
         }
       }
@@ -73,7 +85,8 @@ class Explainer {
       if (node.is_data() || node.is_const()) continue;
       auto strategy = plan_.strategies.find(id);
       if (strategy == plan_.strategies.end()) {
-        return absl::InvalidArgumentError(absl::StrCat("the plan has no strategy for node '", node.name(), "'"));
+        return absl::InvalidArgumentError(
+            absl::StrCat("the plan has no strategy for node '", node.name(), "'"));
       }
       AddOperator(node, strategy->second, &held);
     }
@@ -99,7 +112,8 @@ class Explainer {
   }
 
  private:
-  void AddOperator(const Node& node, const Strategy& strategy, std::set<std::tuple<int, int32_t, std::string>>* held) {
+  void AddOperator(const Node& node, const Strategy& strategy,
+                   std::set<std::tuple<int, int32_t, std::string>>* held) {
     const int s = plan_.stage(node.id());
     PlanReport::Stage& stage = report_.stages[static_cast<size_t>(s)];
     const Mesh& mesh = plan_.stages[static_cast<size_t>(s)];
@@ -115,23 +129,27 @@ class Explainer {
         if (held->emplace(s, input.node, ToString(wanted)).second) stage.weight_bytes += bytes;
         continue;
       }
-      AddReshard(input, node.name(), plan_.strategies.contains(input.node) ? plan_.stage(input.node) : s, s, wanted);
+      AddReshard(input, node.name(), plan_.strategies.contains(input.node) ? plan_.stage(input.node) : s, s,
+                 wanted);
     }
     stage.compute_seconds += strategy.seconds;
     for (size_t i = 0; i < strategy.outputs.size(); ++i) {
-      CountTraffic(s, strategy.raw_outputs[i], strategy.outputs[i], node.output(static_cast<int>(i)), nullptr);
+      CountTraffic(s, strategy.raw_outputs[i], strategy.outputs[i], node.output(static_cast<int>(i)),
+                   nullptr);
     }
     report_.operators.push_back(std::move(entry));
   }
 
   // Adds the steps of a path to the traffic of a stage, and to `reshard` if given.
-  void CountTraffic(int s, Sharding at, const Sharding& to, const TensorDesc& desc, PlanReport::Reshard* reshard) {
+  void CountTraffic(int s, Sharding at, const Sharding& to, const TensorDesc& desc,
+                    PlanReport::Reshard* reshard) {
     if (at == to) return;
     const Mesh& mesh = plan_.stages[static_cast<size_t>(s)];
     for (const ReshardStep& step : resharders_[static_cast<size_t>(s)]->Path(at, to, desc).steps) {
       const int64_t bytes = SentBytes(mesh, step, at, desc);
       for (int8_t axis : step.axes) {
-        report_.stages[static_cast<size_t>(s)].axis_bytes[axis] += bytes / static_cast<int64_t>(step.axes.size());
+        report_.stages[static_cast<size_t>(s)].axis_bytes[axis] +=
+            bytes / static_cast<int64_t>(step.axes.size());
       }
       if (reshard != nullptr) {
         reshard->steps.push_back(Describe(step));
@@ -145,15 +163,24 @@ class Explainer {
     const TensorDesc& desc = graph_.desc(value);
     const Sharding produced = ProducedSharding(graph_, plan_, value);
     if (from == to && produced == wanted) return;
-    PlanReport::Reshard reshard{graph_.node(value.node)->name(), std::move(reader), from, to, ToString(produced), ToString(wanted), {}, 0, 0};
+    PlanReport::Reshard reshard{graph_.node(value.node)->name(),
+                                std::move(reader),
+                                from,
+                                to,
+                                ToString(produced),
+                                ToString(wanted),
+                                {},
+                                0,
+                                0};
     if (from == to) {
       reshard.seconds = resharders_[static_cast<size_t>(to)]->Seconds(produced, wanted, desc);
       CountTraffic(to, produced, wanted, desc, &reshard);
     } else {
       std::unique_ptr<TransferPlanner>& planner = transfers_[{from, to}];
       if (!planner) {
-        planner = std::make_unique<TransferPlanner>(*resharders_[static_cast<size_t>(from)], *resharders_[static_cast<size_t>(to)],
-                                                    plan_.stages[static_cast<size_t>(from)], plan_.stages[static_cast<size_t>(to)], cluster_);
+        planner = std::make_unique<TransferPlanner>(
+            *resharders_[static_cast<size_t>(from)], *resharders_[static_cast<size_t>(to)],
+            plan_.stages[static_cast<size_t>(from)], plan_.stages[static_cast<size_t>(to)], cluster_);
       }
       const Transfer& transfer = planner->Best(produced, wanted, desc);
       reshard.seconds = transfer.seconds;

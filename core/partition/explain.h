@@ -1,5 +1,5 @@
-// PlanReport: what a plan costs and why, ready to be shown. Computed from (graph, cluster, plan) alone, so it is the same
-// for a plan just made and for one read from a file; the seconds add up to those of the plan.
+// PlanReport: what a plan costs and why, ready to be shown. Computed from (graph, cluster, plan) alone, so it
+// is the same for a plan just made and for one read from a file; the seconds add up to those of the plan.
 #ifndef OMSERVE_CORE_PARTITION_EXPLAIN_H_
 #define OMSERVE_CORE_PARTITION_EXPLAIN_H_
 
@@ -34,7 +34,7 @@ struct PlanReport {
   struct Stage {
     std::vector<std::string> devices;  // logical ids, of replica 0
     std::vector<int> axes;
-    double seconds = 0;               // of one run, with what it receives
+    double seconds = 0;  // of one run, with what it receives
     double compute_seconds = 0, communication_seconds = 0;
     int64_t weight_bytes = 0, value_bytes = 0;  // per device: constants, and values alive at once
     int64_t memory_bytes = 0;                   // of a device; 0: not stated

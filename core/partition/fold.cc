@@ -47,16 +47,19 @@ std::vector<int> LookNumbers(const SharedNetwork& network) {
 
 class RunFinder {
  public:
-  explicit RunFinder(const SharedNetwork& network) : network_(network), numbers_(LookNumbers(network)), out_(numbers_.size()) {
+  explicit RunFinder(const SharedNetwork& network)
+      : network_(network), numbers_(LookNumbers(network)), out_(numbers_.size()) {
     for (const SharedNetwork::Edge& edge : network.edges) {
-      if (network.unary[static_cast<size_t>(edge.a)]->size() > 1) out_[static_cast<size_t>(edge.a)].push_back(edge.b);
+      if (network.unary[static_cast<size_t>(edge.a)]->size() > 1)
+        out_[static_cast<size_t>(edge.a)].push_back(edge.b);
     }
   }
 
   std::vector<RepeatedRun> Find() {
     std::vector<RepeatedRun> runs;
     FindIn(0, static_cast<int>(numbers_.size()), &runs);
-    std::sort(runs.begin(), runs.end(), [](const RepeatedRun& a, const RepeatedRun& b) { return a.begin < b.begin; });
+    std::sort(runs.begin(), runs.end(),
+              [](const RepeatedRun& a, const RepeatedRun& b) { return a.begin < b.begin; });
     return runs;
   }
 
@@ -66,10 +69,13 @@ class RunFinder {
     for (int period : Periods(begin, end)) {
       for (int i = begin; i + period < end;) {
         int j = i;
-        while (j + period < end && numbers_[static_cast<size_t>(j)] == numbers_[static_cast<size_t>(j + period)]) ++j;
+        while (j + period < end &&
+               numbers_[static_cast<size_t>(j)] == numbers_[static_cast<size_t>(j + period)])
+          ++j;
         if (j > i) {
           std::optional<RepeatedRun> run = Align(i, j + period, begin, period);
-          if (run && (!best || (run->blocks - 1) * run->period > (best->blocks - 1) * best->period)) best = run;
+          if (run && (!best || (run->blocks - 1) * run->period > (best->blocks - 1) * best->period))
+            best = run;
         }
         i = j + 1;
       }
@@ -144,7 +150,8 @@ class RunFinder {
       if (edge.b < run.begin || edge.b >= run.begin + run.period || edge.a >= run.begin) continue;
       if (edge.a != entry && network_.unary[static_cast<size_t>(edge.a)]->size() > 1) return std::nullopt;
     }
-    if (network_.unary[static_cast<size_t>(entry)]->size() != network_.unary[static_cast<size_t>(run.begin + exit)]->size()) {
+    if (network_.unary[static_cast<size_t>(entry)]->size() !=
+        network_.unary[static_cast<size_t>(run.begin + exit)]->size()) {
       return std::nullopt;
     }
     return exit;
@@ -164,7 +171,8 @@ class BlockSolver {
   void AddFactor(std::vector<int> scope, std::vector<double> table) {
     // Ascending scopes; tables are row-major over them.
     if (scope.size() == 2 && scope[0] > scope[1]) {
-      const size_t rows = static_cast<size_t>(sizes_[static_cast<size_t>(scope[0])]), columns = static_cast<size_t>(sizes_[static_cast<size_t>(scope[1])]);
+      const size_t rows = static_cast<size_t>(sizes_[static_cast<size_t>(scope[0])]),
+                   columns = static_cast<size_t>(sizes_[static_cast<size_t>(scope[1])]);
       std::vector<double> turned(table.size());
       for (size_t i = 0; i < rows; ++i) {
         for (size_t j = 0; j < columns; ++j) turned[j * rows + i] = table[i * columns + j];
@@ -212,7 +220,8 @@ class BlockSolver {
       for (size_t i = 0; i < table.size(); ++i) {
         size_t index = 0;
         for (int v : factor.scope) {
-          index = index * static_cast<size_t>(sizes_[static_cast<size_t>(v)]) + (v == entry ? i / columns : i % columns);
+          index = index * static_cast<size_t>(sizes_[static_cast<size_t>(v)]) +
+                  (v == entry ? i / columns : i % columns);
         }
         table[i] += factor.table[index];
       }
@@ -227,7 +236,9 @@ class BlockSolver {
     value[sizes_.size() - 1] = exit_value;
     for (auto it = trail_.rbegin(); it != trail_.rend(); ++it) {
       size_t index = 0;
-      for (int u : it->scope) index = index * static_cast<size_t>(sizes_[static_cast<size_t>(u)]) + static_cast<size_t>(value[static_cast<size_t>(u)]);
+      for (int u : it->scope)
+        index = index * static_cast<size_t>(sizes_[static_cast<size_t>(u)]) +
+                static_cast<size_t>(value[static_cast<size_t>(u)]);
       value[static_cast<size_t>(it->variable)] = it->choice[index];
     }
     return value;
@@ -338,7 +349,8 @@ std::unique_ptr<BlockSolver> SolveBlock(const SharedNetwork& network, const Repe
     for (int e : in_edges[static_cast<size_t>(v)]) {
       const SharedNetwork::Edge& edge = network.edges[static_cast<size_t>(e)];
       if (edge.a >= run.begin) {
-        solver->AddFactor({place[static_cast<size_t>(edge.a - run.begin)], place[static_cast<size_t>(i)]}, *edge.cost);
+        solver->AddFactor({place[static_cast<size_t>(edge.a - run.begin)], place[static_cast<size_t>(i)]},
+                          *edge.cost);
       } else if (edge.a == run.entry) {
         solver->AddFactor({entry, place[static_cast<size_t>(i)]}, *edge.cost);
       } else {
@@ -365,7 +377,8 @@ absl::StatusOr<Solution> SolveFolded(const SharedNetwork& network, const std::ve
                                      const SolveOptions& options, const WaitLimit& limit) {
   const size_t count = network.unary.size();
   std::vector<std::vector<int>> in_edges(count);
-  for (size_t e = 0; e < network.edges.size(); ++e) in_edges[static_cast<size_t>(network.edges[e].b)].push_back(static_cast<int>(e));
+  for (size_t e = 0; e < network.edges.size(); ++e)
+    in_edges[static_cast<size_t>(network.edges[e].b)].push_back(static_cast<int>(e));
 
   struct Folded {
     RepeatedRun run;
@@ -382,7 +395,8 @@ absl::StatusOr<Solution> SolveFolded(const SharedNetwork& network, const std::ve
       for (int e : in_edges[static_cast<size_t>(v)]) {
         const SharedNetwork::Edge& edge = network.edges[static_cast<size_t>(e)];
         // Distances are told by small numbers that are no addresses.
-        look.push_back(reinterpret_cast<const void*>(static_cast<uintptr_t>(edge.a >= run.begin || edge.a == run.entry ? edge.b - edge.a : 0)));
+        look.push_back(reinterpret_cast<const void*>(
+            static_cast<uintptr_t>(edge.a >= run.begin || edge.a == run.entry ? edge.b - edge.a : 0)));
         look.push_back(edge.cost);
       }
     }
@@ -417,7 +431,8 @@ absl::StatusOr<Solution> SolveFolded(const SharedNetwork& network, const std::ve
   for (const Folded& f : folded) {
     const std::vector<double> table = f.solver->Table();
     for (int k = 0; k < f.run.blocks; ++k) {
-      rest.edges.push_back({left[static_cast<size_t>(f.run.entry + k * f.run.period)], left[static_cast<size_t>(f.run.entry + (k + 1) * f.run.period)], table});
+      rest.edges.push_back({left[static_cast<size_t>(f.run.entry + k * f.run.period)],
+                            left[static_cast<size_t>(f.run.entry + (k + 1) * f.run.period)], table});
     }
   }
   ASSIGN_OR_RETURN(Solution solution, Solve(rest, options, limit));
@@ -429,7 +444,8 @@ absl::StatusOr<Solution> SolveFolded(const SharedNetwork& network, const std::ve
     for (int k = 0; k < f.run.blocks; ++k) {
       const int begin = f.run.begin + k * f.run.period;
       const std::vector<int> inside =
-          f.solver->Decode(choice[static_cast<size_t>(f.run.entry + k * f.run.period)], choice[static_cast<size_t>(begin + f.run.exit)]);
+          f.solver->Decode(choice[static_cast<size_t>(f.run.entry + k * f.run.period)],
+                           choice[static_cast<size_t>(begin + f.run.exit)]);
       for (int i = 0, place = 0; i < f.run.period; ++i) {
         if (i != f.run.exit) choice[static_cast<size_t>(begin + i)] = inside[static_cast<size_t>(place++)];
       }

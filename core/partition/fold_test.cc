@@ -19,7 +19,8 @@ SharedNetwork Periodic(std::mt19937& rng, std::deque<std::vector<double>>& table
   auto table = [&](size_t entries) {
     tables.emplace_back();
     for (size_t i = 0; i < entries; ++i) {
-      tables.back().push_back(draw(0, 9) == 0 && i > 0 ? std::numeric_limits<double>::infinity() : draw(0, 30));
+      tables.back().push_back(draw(0, 9) == 0 && i > 0 ? std::numeric_limits<double>::infinity()
+                                                       : draw(0, 30));
     }
     return &tables.back();
   };
@@ -38,7 +39,9 @@ SharedNetwork Periodic(std::mt19937& rng, std::deque<std::vector<double>>& table
   for (int b = 0; b < period; ++b) {
     for (int a = -1; a < b; ++a) {
       if (b - a > 1 && draw(0, 1) == 0) continue;
-      inner.push_back({a, b, table((a < 0 ? sizes.back() : sizes[static_cast<size_t>(a)]) * sizes[static_cast<size_t>(b)])});
+      inner.push_back(
+          {a, b,
+           table((a < 0 ? sizes.back() : sizes[static_cast<size_t>(a)]) * sizes[static_cast<size_t>(b)])});
     }
   }
   network.unary.push_back(table(3));
@@ -74,7 +77,8 @@ TEST(FoldTest, FoldedEqualsUnfolded) {
 }
 
 TEST(FoldTest, AGptIsPlannedTheSameWithAndWithoutFolding) {
-  const Graph graph = GptGraph({.layers = 8, .hidden = 512, .heads = 8, .vocabulary = 1024, .batch = 2, .tokens = 64});
+  const Graph graph =
+      GptGraph({.layers = 8, .hidden = 512, .heads = 8, .vocabulary = 1024, .batch = 2, .tokens = 64});
   for (int devices : {2, 4, 6, 8}) {
     const Cluster cluster = Cluster::Local(devices);
     PlanOptions options;

@@ -27,8 +27,7 @@ std::vector<int> PrimeFactors(int rest) {
 
 }  // namespace
 
-Mesh::Mesh(std::vector<int> devices)
-    : Mesh(devices, PrimeFactors(static_cast<int>(devices.size()))) {}
+Mesh::Mesh(std::vector<int> devices) : Mesh(devices, PrimeFactors(static_cast<int>(devices.size()))) {}
 
 Mesh::Mesh(std::vector<int> devices, std::vector<int> axis_sizes)
     : devices_(std::move(devices)), axis_sizes_(std::move(axis_sizes)) {
@@ -44,7 +43,8 @@ std::vector<std::vector<int>> MeshCandidates(const Cluster& cluster, const std::
   // Devices in a row that share a node: the run every node has at least.
   int inside = 0, run = 0;
   for (int i = 0; i < count; ++i) {
-    const bool same = i > 0 && cluster.Link(devices[i - 1], devices[i]).Time(1e6) == cluster.Link(devices[0], devices[1]).Time(1e6);
+    const bool same = i > 0 && cluster.Link(devices[i - 1], devices[i]).Time(1e6) ==
+                                   cluster.Link(devices[0], devices[1]).Time(1e6);
     run = same ? run + 1 : 1;
     inside = std::max(inside, run);
   }
@@ -98,8 +98,6 @@ std::vector<std::vector<int>> Mesh::Groups(const AxisList& axes) const {
   return groups;
 }
 
-std::string Mesh::ToString() const {
-  return axis_sizes_.empty() ? "1" : absl::StrJoin(axis_sizes_, "x");
-}
+std::string Mesh::ToString() const { return axis_sizes_.empty() ? "1" : absl::StrJoin(axis_sizes_, "x"); }
 
 }  // namespace omserve

@@ -70,8 +70,9 @@ std::string Summarize(const Graph& graph, const Plan& plan, const Graph& slice) 
   std::string layout = absl::StrCat(plan.stages[0].size(), " devices as mesh ", plan.stages[0].ToString());
   if (plan.num_stages() > 1) layout = absl::StrCat(plan.num_stages(), " stages of ", layout);
   if (plan.num_replicas() > 1) layout = absl::StrCat(plan.num_replicas(), " replicas of ", layout);
-  return absl::StrFormat("%s; %d of %d weighted operators cut; %s per run; predicted %.3f ms%s", layout, cut, weighted,
-                         parts.empty() ? "no communication" : absl::StrJoin(parts, ", "), plan.seconds * 1e3,
+  return absl::StrFormat("%s; %d of %d weighted operators cut; %s per run; predicted %.3f ms%s", layout, cut,
+                         weighted, parts.empty() ? "no communication" : absl::StrJoin(parts, ", "),
+                         plan.seconds * 1e3,
                          plan.exact             ? " (optimal)"
                          : plan.lower_bound > 0 ? absl::StrFormat(" (bound %.3f ms)", plan.lower_bound * 1e3)
                                                 : absl::StrCat(" (", plan.engine, ")"));

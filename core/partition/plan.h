@@ -1,7 +1,8 @@
-// Plan: stages, meshes and the strategy of every operator, with what they cost. What the planner decides and the
-// lowering emits.
+// Plan: stages, meshes and the strategy of every operator, with what they cost. What the planner decides and
+// the lowering emits.
 //
-//   { replicas d; stages: [mesh]; operator → (stage, strategy); outputs; predicted seconds and their lower bound }
+//   { replicas d; stages: [mesh]; operator → (stage, strategy); outputs; predicted seconds and their lower
+//   bound }
 #ifndef OMSERVE_CORE_PARTITION_PLAN_H_
 #define OMSERVE_CORE_PARTITION_PLAN_H_
 
@@ -22,26 +23,27 @@
 namespace omserve {
 
 struct Plan {
-  // The pipeline stages of replica 0, each on a mesh of its own devices. A value never flows to an earlier stage. Ranks
-  // number the devices of a replica, stage by stage.
+  // The pipeline stages of replica 0, each on a mesh of its own devices. A value never flows to an earlier
+  // stage. Ranks number the devices of a replica, stage by stage.
   std::vector<Mesh> stages{Mesh({0})};
   // Of nodes that are not in stage 0.
   std::map<int32_t, int> stage_of;
-  // Per replica, per rank: the device, as a position in the cluster. Empty: one replica, on the meshes' devices.
+  // Per replica, per rank: the device, as a position in the cluster. Empty: one replica, on the meshes'
+  // devices.
   std::vector<std::vector<int>> replicas;
-  // Of every node but Data and Const, by node id, on the mesh of its stage. Model inputs arrive whole on every device
-  // that reads them; constants are cut as their readers want them.
+  // Of every node but Data and Const, by node id, on the mesh of its stage. Model inputs arrive whole on
+  // every device that reads them; constants are cut as their readers want them.
   std::map<int32_t, Strategy> strategies;
   // How each graph output is left on its stage's mesh: never partial. The coordinator assembles cut outputs.
   std::vector<Sharding> outputs;
 
-  double seconds = 0;      // predicted time of one run, through all stages
-  double lower_bound = 0;  // no plan with these stages and meshes is faster
-  bool exact = false;      // seconds is that optimum
-  std::vector<double> stage_seconds;   // per stage, with what is sent to it; their sum is `seconds`
-  std::vector<int64_t> device_bytes;   // per stage: weights and activations one device holds at most
-  std::string engine;                  // what found it
-  bool memory_is_met = true;           // the weights fit; false only while a search looks for the nearest
+  double seconds = 0;                 // predicted time of one run, through all stages
+  double lower_bound = 0;             // no plan with these stages and meshes is faster
+  bool exact = false;                 // seconds is that optimum
+  std::vector<double> stage_seconds;  // per stage, with what is sent to it; their sum is `seconds`
+  std::vector<int64_t> device_bytes;  // per stage: weights and activations one device holds at most
+  std::string engine;                 // what found it
+  bool memory_is_met = true;          // the weights fit; false only while a search looks for the nearest
 
   int stage(int32_t node) const {
     auto it = stage_of.find(node);
@@ -68,9 +70,9 @@ struct PlanOptions {
   // Weights must be cut over all devices of a stage wherever an operator allows it: what asking for tensor
   // parallelism means.
   bool cut_weights = true;
-  // Operators that no weights lie behind (masks, position tables) run whole on every device. They are small, are read
-  // in every layer, and taking a part of a whole value is local; so this costs next to nothing and keeps variables
-  // that touch everything out of the network.
+  // Operators that no weights lie behind (masks, position tables) run whole on every device. They are small,
+  // are read in every layer, and taking a part of a whole value is local; so this costs next to nothing and
+  // keeps variables that touch everything out of the network.
   bool whole_before_weights = true;
   // Repeated layers are solved once. Off, the same optimum is found the long way: for tests.
   bool fold = true;
@@ -79,17 +81,17 @@ struct PlanOptions {
   std::vector<PlanHint> hints;
 };
 
-// Decides. INVALID_ARGUMENT says which dimension the device count cannot divide (attention heads, weights) and which
-// counts would do, or which hint no strategy meets; RESOURCE_EXHAUSTED when no plan was found that fits the devices'
-// memory (the nearest: need, have, what is missing).
+// Decides. INVALID_ARGUMENT says which dimension the device count cannot divide (attention heads, weights)
+// and which counts would do, or which hint no strategy meets; RESOURCE_EXHAUSTED when no plan was found that
+// fits the devices' memory (the nearest: need, have, what is missing).
 absl::StatusOr<Plan> MakePlan(const Graph& graph, const Cluster& cluster, const PlanOptions& options,
                               const WaitLimit& limit = {});
 
 // The sharding in which a value leaves its producer under a plan; constants and model inputs: replicated.
 Sharding ProducedSharding(const Graph& graph, const Plan& plan, ValueId value);
 
-// A line for people: the meshes, how many weighted operators are cut, the collectives of one slice with their bytes,
-// the predicted time and its bound.
+// A line for people: the meshes, how many weighted operators are cut, the collectives of one slice with their
+// bytes, the predicted time and its bound.
 std::string Summarize(const Graph& graph, const Plan& plan, const Graph& slice);
 
 }  // namespace omserve

@@ -63,8 +63,9 @@ absl::StatusOr<AxisList> AxesFromJson(const JsonPlace& place, const Mesh& mesh) 
 absl::StatusOr<Sharding> ShardingFromJson(const JsonPlace& place, const Mesh& mesh, const Shape& shape) {
   ASSIGN_OR_RETURN(const std::string text, place.String());
   auto wrong = [&] {
-    return place.Error(absl::StrCat("expected a sharding of rank ", shape.size(), " on mesh ", mesh.ToString(),
-                                    " such as \"[0.1, -]\" or \"[-, -]+sum(0)\", found \"", text, "\""));
+    return place.Error(absl::StrCat("expected a sharding of rank ", shape.size(), " on mesh ",
+                                    mesh.ToString(), " such as \"[0.1, -]\" or \"[-, -]+sum(0)\", found \"",
+                                    text, "\""));
   };
   Sharding sharding;
   absl::string_view rest = text;
@@ -93,7 +94,8 @@ absl::StatusOr<Sharding> ShardingFromJson(const JsonPlace& place, const Mesh& me
     sharding.partial = MaskOf(axes);
     rest = "";
   }
-  if (!rest.empty() || sharding.dims.size() != shape.size() || !IsLegal(mesh, sharding, shape)) return wrong();
+  if (!rest.empty() || sharding.dims.size() != shape.size() || !IsLegal(mesh, sharding, shape))
+    return wrong();
   return sharding;
 }
 
@@ -126,16 +128,17 @@ class PlanReader {
 
   absl::StatusOr<Plan> Read(const JsonPlace& root) {
     RETURN_IF_ERROR(root.CheckObject());
-    RETURN_IF_ERROR(root.CheckFields({"model", "predicted_seconds", "lower_bound_seconds", "stages", "replicas",
-                                      "operators", "outputs"}));
+    RETURN_IF_ERROR(root.CheckFields(
+        {"model", "predicted_seconds", "lower_bound_seconds", "stages", "replicas", "operators", "outputs"}));
     RETURN_IF_ERROR(ReadStages(root));
     ASSIGN_OR_RETURN(const std::vector<JsonPlace> operators, root.Field("operators").Array());
     for (const JsonPlace& place : operators) RETURN_IF_ERROR(ReadOperator(place));
     ASSIGN_OR_RETURN(const PlanGraph decided, PlanGraph::Create(graph_));
     for (int32_t id : decided.nodes()) {
       if (plan_.strategies.contains(id)) continue;
-      return root.Field("operators").Error(absl::StrCat("operator '", graph_.node(id)->name(), "' (", graph_.node(id)->type(),
-                                                        ") of the model is missing"));
+      return root.Field("operators")
+          .Error(absl::StrCat("operator '", graph_.node(id)->name(), "' (", graph_.node(id)->type(),
+                              ") of the model is missing"));
     }
     RETURN_IF_ERROR(CheckEdges(decided));
     RETURN_IF_ERROR(ReadOutputs(root.Field("outputs")));
@@ -154,8 +157,8 @@ class PlanReader {
       ASSIGN_OR_RETURN(const std::vector<int> devices, DevicesFromJson(stage.Field("devices"), cluster_));
       for (int device : devices) {
         if (used.insert(device).second) continue;
-        return stage.Field("devices").Error(
-            absl::StrCat("device ", cluster_.devices()[static_cast<size_t>(device)].id.ToString(), " is used twice"));
+        return stage.Field("devices").Error(absl::StrCat(
+            "device ", cluster_.devices()[static_cast<size_t>(device)].id.ToString(), " is used twice"));
       }
       ASSIGN_OR_RETURN(const std::vector<JsonPlace> sizes, stage.Field("axes").Array());
       std::vector<int> axes;
@@ -166,8 +169,9 @@ class PlanReader {
         product = std::min<int64_t>(product * value, int64_t{1} << 32);
       }
       if (product != static_cast<int64_t>(devices.size()) || axes.size() > 16) {
-        return stage.Field("axes").Error(absl::StrCat("expected sizes whose product is the number of devices, ", devices.size(),
-                                                      ", found ", absl::StrJoin(axes, " x ")));
+        return stage.Field("axes").Error(
+            absl::StrCat("expected sizes whose product is the number of devices, ", devices.size(),
+                         ", found ", absl::StrJoin(axes, " x ")));
       }
       plan_.stages.emplace_back(devices, axes);
     }
@@ -177,12 +181,13 @@ class PlanReader {
     for (const JsonPlace& replica : replicas) {
       ASSIGN_OR_RETURN(std::vector<int> devices, DevicesFromJson(replica, cluster_));
       if (static_cast<int>(devices.size()) != plan_.num_ranks()) {
-        return replica.Error(absl::StrCat("expected ", plan_.num_ranks(), " devices, one per rank, found ", devices.size()));
+        return replica.Error(
+            absl::StrCat("expected ", plan_.num_ranks(), " devices, one per rank, found ", devices.size()));
       }
       for (int device : devices) {
         if (all.insert(device).second) continue;
-        return replica.Error(
-            absl::StrCat("device ", cluster_.devices()[static_cast<size_t>(device)].id.ToString(), " is used twice"));
+        return replica.Error(absl::StrCat(
+            "device ", cluster_.devices()[static_cast<size_t>(device)].id.ToString(), " is used twice"));
       }
       plan_.replicas.push_back(std::move(devices));
     }
@@ -199,7 +204,8 @@ class PlanReader {
     }
     if (place.Field("type").value() != nullptr) {
       ASSIGN_OR_RETURN(const std::string type, place.Field("type").String());
-      if (type != node->type()) return place.Field("type").Error(absl::StrCat("'", name, "' is a ", node->type(), ", not a ", type));
+      if (type != node->type())
+        return place.Field("type").Error(absl::StrCat("'", name, "' is a ", node->type(), ", not a ", type));
     }
     int64_t stage = 0;
     if (place.Field("stage").value() != nullptr) {
@@ -223,7 +229,8 @@ class PlanReader {
       for (auto it = cut.value()->begin(); it != cut.value()->end(); ++it) {
         const auto found = std::find(names.begin(), names.end(), it.key());
         if (found == names.end()) {
-          return cut.Error(absl::StrCat("'", name, "' has no factor '", it.key(), "'; it has ", absl::StrJoin(names, ", ")));
+          return cut.Error(absl::StrCat("'", name, "' has no factor '", it.key(), "'; it has ",
+                                        absl::StrJoin(names, ", ")));
         }
         ASSIGN_OR_RETURN(const AxisList axes, AxesFromJson(cut.Field(it.key()), mesh));
         RETURN_IF_ERROR(take(cut.Field(it.key()), axes));
@@ -234,7 +241,8 @@ class PlanReader {
     if (summands.value() != nullptr) {
       ASSIGN_OR_RETURN(const std::vector<JsonPlace> sets, summands.Array());
       if (sets.size() != rule.linear.size()) {
-        return summands.Error(absl::StrCat("'", name, "' has ", rule.linear.size(), " sets of linear inputs, found ", sets.size()));
+        return summands.Error(absl::StrCat("'", name, "' has ", rule.linear.size(),
+                                           " sets of linear inputs, found ", sets.size()));
       }
       for (size_t i = 0; i < sets.size(); ++i) {
         ASSIGN_OR_RETURN(const AxisList axes, AxesFromJson(sets[i], mesh));
@@ -243,8 +251,9 @@ class PlanReader {
       }
     }
     if (!ApplyAssignment(graph_, *node, rule, mesh, &strategy)) {
-      return place.Error(absl::StrCat("'", name, "' (", node->type(), ") cannot be cut like this on mesh ", mesh.ToString(),
-                                      ": a dimension does not divide evenly, or the operator needs it whole"));
+      return place.Error(
+          absl::StrCat("'", name, "' (", node->type(), ") cannot be cut like this on mesh ", mesh.ToString(),
+                       ": a dimension does not divide evenly, or the operator needs it whole"));
     }
     strategy.outputs = strategy.raw_outputs;
     Resharder resharder(mesh, cluster_);
@@ -252,14 +261,18 @@ class PlanReader {
     if (outputs.value() != nullptr) {
       ASSIGN_OR_RETURN(const std::vector<JsonPlace> items, outputs.Array());
       if (items.size() != strategy.outputs.size()) {
-        return outputs.Error(absl::StrCat("'", name, "' has ", strategy.outputs.size(), " outputs, found ", items.size()));
+        return outputs.Error(
+            absl::StrCat("'", name, "' has ", strategy.outputs.size(), " outputs, found ", items.size()));
       }
       for (size_t i = 0; i < items.size(); ++i) {
-        ASSIGN_OR_RETURN(strategy.outputs[i], ShardingFromJson(items[i], mesh, node->output(static_cast<int>(i)).shape));
+        ASSIGN_OR_RETURN(strategy.outputs[i],
+                         ShardingFromJson(items[i], mesh, node->output(static_cast<int>(i)).shape));
         if (strategy.outputs[i] == strategy.raw_outputs[i]) continue;
-        if (!std::isfinite(resharder.Seconds(strategy.raw_outputs[i], strategy.outputs[i], node->output(static_cast<int>(i))))) {
+        if (!std::isfinite(resharder.Seconds(strategy.raw_outputs[i], strategy.outputs[i],
+                                             node->output(static_cast<int>(i))))) {
           return items[i].Error(absl::StrCat("the cut yields ", ToString(strategy.raw_outputs[i]),
-                                             ", from which there is no way to ", ToString(strategy.outputs[i])));
+                                             ", from which there is no way to ",
+                                             ToString(strategy.outputs[i])));
         }
       }
     }
@@ -281,15 +294,16 @@ class PlanReader {
         const int from = plan_.stage(input.node), to = plan_.stage(id);
         const std::string producer = graph_.node(input.node)->name();
         if (from > to) {
-          return absl::InvalidArgumentError(absl::StrCat(places_[id], ".stage: '", node.name(), "' in stage ", to, " reads '",
-                                                         producer, "' of the later stage ", from));
+          return absl::InvalidArgumentError(absl::StrCat(places_[id], ".stage: '", node.name(), "' in stage ",
+                                                         to, " reads '", producer, "' of the later stage ",
+                                                         from));
         }
         const Sharding produced = ProducedSharding(graph_, plan_, input);
         const Sharding& wanted = plan_.strategies.at(id).inputs[static_cast<size_t>(i)];
         if ((wanted.partial & ~(from == to ? produced.partial : 0)) == 0) continue;
-        return absl::InvalidArgumentError(absl::StrCat(places_[id], ".summands: '", node.name(), "' wants summands of '",
-                                                       producer, "' over axes on which it is whole: it leaves as ",
-                                                       ToString(produced)));
+        return absl::InvalidArgumentError(
+            absl::StrCat(places_[id], ".summands: '", node.name(), "' wants summands of '", producer,
+                         "' over axes on which it is whole: it leaves as ", ToString(produced)));
       }
     }
     return absl::OkStatus();
@@ -302,7 +316,8 @@ class PlanReader {
       Resharder resharder(mesh, cluster_);
       const TensorDesc& desc = graph_.desc(output.value);
       double seconds = 0;
-      Sharding sharding = ResolveOutput(ProducedSharding(graph_, plan_, output.value), desc, resharder, &seconds);
+      Sharding sharding =
+          ResolveOutput(ProducedSharding(graph_, plan_, output.value), desc, resharder, &seconds);
       const JsonPlace given = place.Field(output.name);
       if (given.value() != nullptr) {
         ASSIGN_OR_RETURN(sharding, ShardingFromJson(given, mesh, desc.shape));
@@ -328,11 +343,13 @@ std::string PlanToText(const Graph& graph, const Cluster& cluster, const Plan& p
   root["lower_bound_seconds"] = plan.lower_bound;
   root["stages"] = ordered_json::array();
   for (const Mesh& mesh : plan.stages) {
-    root["stages"].push_back({{"devices", DevicesToJson(cluster, mesh.devices())}, {"axes", mesh.axis_sizes()}});
+    root["stages"].push_back(
+        {{"devices", DevicesToJson(cluster, mesh.devices())}, {"axes", mesh.axis_sizes()}});
   }
   if (!plan.replicas.empty()) {
     root["replicas"] = ordered_json::array();
-    for (const std::vector<int>& devices : plan.replicas) root["replicas"].push_back(DevicesToJson(cluster, devices));
+    for (const std::vector<int>& devices : plan.replicas)
+      root["replicas"].push_back(DevicesToJson(cluster, devices));
   }
   root["operators"] = ordered_json::array();
   for (int32_t id : graph.TopologicalOrder().value_or(std::vector<int32_t>{})) {
@@ -350,7 +367,8 @@ std::string PlanToText(const Graph& graph, const Cluster& cluster, const Plan& p
       }
       if (!cut.empty()) entry["cut"] = std::move(cut);
     }
-    if (std::any_of(strategy.linear_axes.begin(), strategy.linear_axes.end(), [](AxisMask mask) { return mask != 0; })) {
+    if (std::any_of(strategy.linear_axes.begin(), strategy.linear_axes.end(),
+                    [](AxisMask mask) { return mask != 0; })) {
       entry["summands"] = ordered_json::array();
       for (AxisMask mask : strategy.linear_axes) entry["summands"].push_back(AxesToJson(ListOf(mask)));
     }
@@ -359,7 +377,8 @@ std::string PlanToText(const Graph& graph, const Cluster& cluster, const Plan& p
     root["operators"].push_back(std::move(entry));
   }
   root["outputs"] = ordered_json::object();
-  for (size_t i = 0; i < graph.outputs().size(); ++i) root["outputs"][graph.outputs()[i].name] = ToString(plan.outputs[i]);
+  for (size_t i = 0; i < graph.outputs().size(); ++i)
+    root["outputs"][graph.outputs()[i].name] = ToString(plan.outputs[i]);
   // One operator a line.
   std::string text = "{\"omserve_plan\": {\n";
   bool first = true;
@@ -371,7 +390,9 @@ std::string PlanToText(const Graph& graph, const Cluster& cluster, const Plan& p
       continue;
     }
     std::vector<std::string> lines;
-    for (const ordered_json& item : *it) lines.push_back(absl::StrCat("    ", item.dump(-1, ' ', false, ordered_json::error_handler_t::replace)));
+    for (const ordered_json& item : *it)
+      lines.push_back(
+          absl::StrCat("    ", item.dump(-1, ' ', false, ordered_json::error_handler_t::replace)));
     absl::StrAppend(&text, "[\n", absl::StrJoin(lines, ",\n"), "\n  ]");
   }
   return absl::StrCat(text, "\n}}\n");

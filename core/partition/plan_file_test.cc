@@ -45,7 +45,8 @@ TEST(PlanFileTest, RandomPlansComeBackAsTheyWere) {
 
 class EditedPlanTest : public testing::Test {
  protected:
-  EditedPlanTest() : graph_(GptGraph({.layers = 2, .hidden = 16, .heads = 4, .vocabulary = 32, .batch = 1, .tokens = 8})) {
+  EditedPlanTest()
+      : graph_(GptGraph({.layers = 2, .hidden = 16, .heads = 4, .vocabulary = 32, .batch = 1, .tokens = 8})) {
     ParallelOptions options;
     options.tensor_parallel_size = 2;
     options.pipeline_stages = 2;
@@ -57,8 +58,9 @@ class EditedPlanTest : public testing::Test {
 
   std::string ErrorAfter(const std::string& from, const std::string& to) {
     EXPECT_THAT(text_, HasSubstr(from));
-    return std::string(
-        PlanFromText(absl::StrReplaceAll(text_, {{from, to}}), "plan.json", graph_, cluster_).status().message());
+    return std::string(PlanFromText(absl::StrReplaceAll(text_, {{from, to}}), "plan.json", graph_, cluster_)
+                           .status()
+                           .message());
   }
 
   const Graph graph_;
@@ -100,8 +102,10 @@ TEST_F(EditedPlanTest, ErrorsAreLocated) {
   EXPECT_THAT(ErrorAfter("\"axes\":[2]", "\"axes\":[3]"), HasSubstr("plan.json.omserve_plan.stages[0].axes"));
   EXPECT_THAT(ErrorAfter("0:0:3:0", "0:0:9:0"), HasSubstr("the cluster has no device 0:0:9:0"));
   EXPECT_THAT(ErrorAfter("0:0:3:0", "0:0:0:0"), HasSubstr("device 0:0:0:0 is used twice"));
-  EXPECT_THAT(ErrorAfter("\"node\":\"layer.0.fc1\"", "\"node\":\"layer.0.fc9\""), HasSubstr("the model has no operator 'layer.0.fc9'"));
-  EXPECT_THAT(ErrorAfter("\"node\":\"layer.0.fc1\",\"type\":\"BatchMatMulV2\"", "\"node\":\"layer.0.fc1\",\"type\":\"Add\""),
+  EXPECT_THAT(ErrorAfter("\"node\":\"layer.0.fc1\"", "\"node\":\"layer.0.fc9\""),
+              HasSubstr("the model has no operator 'layer.0.fc9'"));
+  EXPECT_THAT(ErrorAfter("\"node\":\"layer.0.fc1\",\"type\":\"BatchMatMulV2\"",
+                         "\"node\":\"layer.0.fc1\",\"type\":\"Add\""),
               HasSubstr("'layer.0.fc1' is a BatchMatMulV2, not a Add"));
   EXPECT_THAT(ErrorAfter("\"node\":\"layer.0.fc1\",\"type\":\"BatchMatMulV2\",\"stage\":0",
                          "\"node\":\"layer.0.fc1\",\"type\":\"BatchMatMulV2\",\"stage\":1"),

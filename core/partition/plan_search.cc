@@ -43,7 +43,8 @@ std::string PatternOf(const Cluster& cluster, const std::vector<int>& devices) {
   std::map<std::pair<int, int>, int> nodes;
   for (int position : devices) {
     const ClusterDevice& device = cluster.devices()[static_cast<size_t>(position)];
-    const int node = nodes.try_emplace({device.id.cluster, device.id.node}, static_cast<int>(nodes.size())).first->second;
+    const int node =
+        nodes.try_emplace({device.id.cluster, device.id.node}, static_cast<int>(nodes.size())).first->second;
     absl::StrAppend(&text, node, ".", device.id.item, ".", device.id.chip, ".", device.type, " ");
   }
   return text;
@@ -66,15 +67,16 @@ std::vector<int64_t> DeviceBytes(const Graph& graph, const Plan& plan, const std
     }
     nodes.push_back(id);
   }
-  for (const GraphOutput& output : graph.outputs()) last_use[static_cast<size_t>(output.value.node)] = nodes.size();
+  for (const GraphOutput& output : graph.outputs())
+    last_use[static_cast<size_t>(output.value.node)] = nodes.size();
   auto local_outputs = [&](int32_t id) {
     int64_t bytes = 0;
     const Node& node = *graph.node(id);
     const Strategy& strategy = plan.strategies.at(id);
     for (int i = 0; i < node.num_outputs(); ++i) {
       const TensorDesc& desc = node.output(i);
-      bytes += static_cast<int64_t>(
-          ByteSize({desc.type, LocalShape(plan.mesh_of(id), strategy.outputs[static_cast<size_t>(i)], desc.shape)}));
+      bytes += static_cast<int64_t>(ByteSize(
+          {desc.type, LocalShape(plan.mesh_of(id), strategy.outputs[static_cast<size_t>(i)], desc.shape)}));
     }
     return bytes;
   };
@@ -94,7 +96,8 @@ std::vector<int64_t> DeviceBytes(const Graph& graph, const Plan& plan, const std
           ByteSize({constant->desc().type, LocalShape(plan.mesh_of(id), wanted, constant->shape())}));
     }
     alive[static_cast<size_t>(stage)] += local_outputs(id);
-    most[static_cast<size_t>(stage)] = std::max(most[static_cast<size_t>(stage)], alive[static_cast<size_t>(stage)]);
+    most[static_cast<size_t>(stage)] =
+        std::max(most[static_cast<size_t>(stage)], alive[static_cast<size_t>(stage)]);
     ends[std::max(k, last_use[static_cast<size_t>(id)])].push_back(id);
     for (int32_t dead : ends[k]) alive[static_cast<size_t>(plan.stage(dead))] -= local_outputs(dead);
   }
@@ -109,14 +112,16 @@ absl::StatusOr<std::unique_ptr<PlanSearch>> PlanSearch::Create(const Graph& grap
     const auto& nodes = plan_graph.nodes();
     if (std::none_of(nodes.begin(), nodes.end(),
                      [&](int32_t id) { return MatchesPattern(hint.node, graph.node(id)->name()); })) {
-      return absl::InvalidArgumentError(absl::StrCat(hint.where, ": no operator's name is or matches '", hint.node, "'"));
+      return absl::InvalidArgumentError(
+          absl::StrCat(hint.where, ": no operator's name is or matches '", hint.node, "'"));
     }
   }
   return std::unique_ptr<PlanSearch>(new PlanSearch(std::move(plan_graph), cluster, options));
 }
 
 PlanSpace& PlanSearch::SpaceOf(const Mesh& mesh) {
-  std::unique_ptr<PlanSpace>& slot = spaces_[absl::StrCat(mesh.ToString(), " ", PatternOf(cluster_, mesh.devices()))];
+  std::unique_ptr<PlanSpace>& slot =
+      spaces_[absl::StrCat(mesh.ToString(), " ", PatternOf(cluster_, mesh.devices()))];
   if (!slot) slot = std::make_unique<PlanSpace>(graph_, cluster_, mesh, options_);
   return *slot;
 }
@@ -127,26 +132,31 @@ TransferPlanner& PlanSearch::TransferOf(const Mesh& from, const Mesh& to) {
   std::unique_ptr<TransferPlanner>& slot =
       transfers_[absl::StrCat(from.ToString(), " ", to.ToString(), " ", PatternOf(cluster_, both))];
   if (!slot) {
-    slot = std::make_unique<TransferPlanner>(SpaceOf(from).resharder(), SpaceOf(to).resharder(), from, to, cluster_);
+    slot = std::make_unique<TransferPlanner>(SpaceOf(from).resharder(), SpaceOf(to).resharder(), from, to,
+                                             cluster_);
   }
   return *slot;
 }
 
-const std::vector<double>& PlanSearch::TransferTable(TransferPlanner& transfer, const Domain& from, int output,
-                                                     const Domain& to, int input, const TensorDesc& desc) {
+const std::vector<double>& PlanSearch::TransferTable(TransferPlanner& transfer, const Domain& from,
+                                                     int output, const Domain& to, int input,
+                                                     const TensorDesc& desc) {
   std::vector<double>& table = transfer_tables_[{&transfer, from.id, output, to.id, input}];
   if (!table.empty()) return table;
   for (const Strategy& a : from.strategies) {
     for (const Strategy& b : to.strategies) {
-      table.push_back(transfer.Best(a.outputs[static_cast<size_t>(output)], b.inputs[static_cast<size_t>(input)], desc).seconds);
+      table.push_back(
+          transfer.Best(a.outputs[static_cast<size_t>(output)], b.inputs[static_cast<size_t>(input)], desc)
+              .seconds);
     }
   }
   return table;
 }
 
-absl::StatusOr<Solution> PlanSearch::SolveWithin(const SharedNetwork& network, const std::vector<const Domain*>& domains,
-                                                 const std::vector<int>& stage_of, const std::vector<double>& limits,
-                                                 const WaitLimit& limit) {
+absl::StatusOr<Solution> PlanSearch::SolveWithin(const SharedNetwork& network,
+                                                 const std::vector<const Domain*>& domains,
+                                                 const std::vector<int>& stage_of,
+                                                 const std::vector<double>& limits, const WaitLimit& limit) {
   auto used = [&](const std::vector<int>& choice) {
     std::vector<double> bytes(limits.size(), 0);
     for (size_t v = 0; v < choice.size(); ++v) {
@@ -176,12 +186,13 @@ absl::StatusOr<Solution> PlanSearch::SolveWithin(const SharedNetwork& network, c
     return none;
   }
 
-  const std::vector<RepeatedRun> runs = options_.fold ? FindRepeatedRuns(network) : std::vector<RepeatedRun>{};
+  const std::vector<RepeatedRun> runs =
+      options_.fold ? FindRepeatedRuns(network) : std::vector<RepeatedRun>{};
   ASSIGN_OR_RETURN(Solution free, SolveFolded(network, runs, options_.solve, limit));
   if (fits(used(free.choice))) return free;
 
-  // Memory by Lagrangian multipliers, one per stage: prices of bytes leave the form of the network as it is, so every
-  // trial is folded too. What multipliers cannot reach is left as a gap.
+  // Memory by Lagrangian multipliers, one per stage: prices of bytes leave the form of the network as it is,
+  // so every trial is folded too. What multipliers cannot reach is left as a gap.
   constexpr int kTrials = 24;
   const double infinite = std::numeric_limits<double>::infinity();
   std::vector<size_t> limited;
@@ -197,7 +208,9 @@ absl::StatusOr<Solution> PlanSearch::SolveWithin(const SharedNetwork& network, c
   double cost = free.cost;                        // of the last trial, without the price of its bytes
   auto try_prices = [&]() -> absl::Status {
     SharedNetwork priced = network;
-    absl::flat_hash_map<std::tuple<const std::vector<double>*, const Domain*, int>, std::unique_ptr<std::vector<double>>> costs;
+    absl::flat_hash_map<std::tuple<const std::vector<double>*, const Domain*, int>,
+                        std::unique_ptr<std::vector<double>>>
+        costs;
     for (size_t v = 0; v < domains.size(); ++v) {
       const double p = price[static_cast<size_t>(stage_of[v])];
       if (p == 0) continue;
@@ -228,8 +241,8 @@ absl::StatusOr<Solution> PlanSearch::SolveWithin(const SharedNetwork& network, c
     return absl::OkStatus();
   };
   if (limited.size() == 1) {
-    // One price: walk along the lower hull of (bytes, seconds), from a point on either side of the limit to the edge that
-    // crosses it. That edge is the best bound there is, its end the best plan any price gives.
+    // One price: walk along the lower hull of (bytes, seconds), from a point on either side of the limit to
+    // the edge that crosses it. That edge is the best bound there is, its end the best plan any price gives.
     const size_t s = limited[0];
     double over_cost = cost, over_bytes = bytes[s];
     price[s] = 1e-3;  // a thousand seconds per megabyte: bytes before all else
@@ -282,15 +295,16 @@ absl::StatusOr<Plan> PlanSearch::SolveOnce(const std::vector<Mesh>& stages, cons
   const size_t count = graph_.nodes().size();
   for (size_t v = 0; v < count; ++v) {
     if (v % 64 == 0) RETURN_IF_ERROR(limit.Check("the planner"));
-    ASSIGN_OR_RETURN(const Domain* domain, spaces[static_cast<size_t>(stage_of[v])]->DomainOf(static_cast<int>(v)));
+    ASSIGN_OR_RETURN(const Domain* domain,
+                     spaces[static_cast<size_t>(stage_of[v])]->DomainOf(static_cast<int>(v)));
     domains.push_back(domain);
     network.unary.push_back(&domain->seconds);
   }
   if (options_.cut_weights && stages[0].size() > 1) {
     const bool any = std::any_of(spaces.begin(), spaces.end(), [](PlanSpace* s) { return s->any_weight(); });
     if (any && std::none_of(spaces.begin(), spaces.end(), [](PlanSpace* s) { return s->any_weight_cut(); })) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("tensor_parallel_size ", stages[0].size(), " divides no dimension of any weight of the model"));
+      return absl::InvalidArgumentError(absl::StrCat("tensor_parallel_size ", stages[0].size(),
+                                                     " divides no dimension of any weight of the model"));
     }
   }
   for (size_t reader = 0; reader < count; ++reader) {
@@ -309,7 +323,8 @@ absl::StatusOr<Plan> PlanSearch::SolveOnce(const std::vector<Mesh>& stages, cons
       } else {
         TransferPlanner*& transfer = transfers[{from_stage, to_stage}];
         if (transfer == nullptr) {
-          transfer = &TransferOf(stages[static_cast<size_t>(from_stage)], stages[static_cast<size_t>(to_stage)]);
+          transfer =
+              &TransferOf(stages[static_cast<size_t>(from_stage)], stages[static_cast<size_t>(to_stage)]);
         }
         edge.cost = &TransferTable(*transfer, from, input.output, to, i, desc);
       }
@@ -326,8 +341,8 @@ absl::StatusOr<Plan> PlanSearch::SolveOnce(const std::vector<Mesh>& stages, cons
     std::vector<double>& costs = own.try_emplace(v, domains[v]->seconds).first->second;
     for (size_t k = 0; k < costs.size(); ++k) {
       double seconds = 0;
-      ResolveOutput(domains[v]->strategies[k].outputs[static_cast<size_t>(output.value.output)], graph.desc(output.value),
-                    resharder, &seconds);
+      ResolveOutput(domains[v]->strategies[k].outputs[static_cast<size_t>(output.value.output)],
+                    graph.desc(output.value), resharder, &seconds);
       costs[k] += seconds;
     }
   }
@@ -339,7 +354,8 @@ absl::StatusOr<Plan> PlanSearch::SolveOnce(const std::vector<Mesh>& stages, cons
     limits[s] = memory == 0 ? std::numeric_limits<double>::infinity()
                             : std::max(static_cast<double>(memory) - reserve[s], 0.0);
   }
-  ASSIGN_OR_RETURN_WITH(const Solution solution, SolveWithin(network, domains, stage_of, limits, limit), "no plan");
+  ASSIGN_OR_RETURN_WITH(const Solution solution, SolveWithin(network, domains, stage_of, limits, limit),
+                        "no plan");
   Plan plan;
   plan.stages = stages;
   for (size_t v = 0; v < count; ++v) {
@@ -350,17 +366,20 @@ absl::StatusOr<Plan> PlanSearch::SolveOnce(const std::vector<Mesh>& stages, cons
   }
   plan.stage_seconds.assign(stages.size(), 0);
   for (size_t v = 0; v < count; ++v) {
-    plan.stage_seconds[static_cast<size_t>(stage_of[v])] += (*network.unary[v])[static_cast<size_t>(solution.choice[v])];
+    plan.stage_seconds[static_cast<size_t>(stage_of[v])] +=
+        (*network.unary[v])[static_cast<size_t>(solution.choice[v])];
   }
   for (const SharedNetwork::Edge& edge : network.edges) {
     const size_t a = static_cast<size_t>(edge.a), b = static_cast<size_t>(edge.b);
     plan.stage_seconds[static_cast<size_t>(stage_of[b])] +=
-        (*edge.cost)[static_cast<size_t>(solution.choice[a]) * network.unary[b]->size() + static_cast<size_t>(solution.choice[b])];
+        (*edge.cost)[static_cast<size_t>(solution.choice[a]) * network.unary[b]->size() +
+                     static_cast<size_t>(solution.choice[b])];
   }
   for (const GraphOutput& output : graph.outputs()) {
     double seconds = 0;
-    plan.outputs.push_back(ResolveOutput(ProducedSharding(graph, plan, output.value), graph.desc(output.value),
-                                         spaces[static_cast<size_t>(plan.stage(output.value.node))]->resharder(), &seconds));
+    plan.outputs.push_back(
+        ResolveOutput(ProducedSharding(graph, plan, output.value), graph.desc(output.value),
+                      spaces[static_cast<size_t>(plan.stage(output.value.node))]->resharder(), &seconds));
   }
   plan.seconds = solution.cost;
   plan.lower_bound = solution.lower_bound;
@@ -393,8 +412,9 @@ absl::StatusOr<Plan> PlanSearch::Solve(std::vector<Mesh> stages, const std::vect
     if (plan.memory_is_met && round + 1 < kRounds) continue;
     const ClusterDevice& device = cluster_.devices()[static_cast<size_t>(stages[worst].device(0))];
     return absl::ResourceExhaustedError(absl::StrCat(
-        "no plan was found that fits: the nearest needs ", plan.device_bytes[worst], " bytes for weights and values on device ",
-        device.id.ToString(), ", which has ", MemoryOf(cluster_, stages[worst]), "; ", missing,
+        "no plan was found that fits: the nearest needs ", plan.device_bytes[worst],
+        " bytes for weights and values on device ", device.id.ToString(), ", which has ",
+        MemoryOf(cluster_, stages[worst]), "; ", missing,
         " bytes are missing; use more devices, a larger tensor_parallel_size or more pipeline stages"));
   }
 }
@@ -410,20 +430,23 @@ std::vector<double> PlanSearch::NodeSeconds(const Plan& plan) {
     for (int i = 0; i < node.num_inputs(); ++i) {
       const ValueId input = node.input(i);
       if (!input.valid() || graph.node(input.node)->is_const()) continue;
-      total += resharder.Seconds(ProducedSharding(graph, plan, input), strategy.inputs[static_cast<size_t>(i)], graph.desc(input));
+      total += resharder.Seconds(ProducedSharding(graph, plan, input),
+                                 strategy.inputs[static_cast<size_t>(i)], graph.desc(input));
     }
     seconds.push_back(total);
   }
   return seconds;
 }
 
-absl::StatusOr<std::vector<int>> PlanSearch::AssignStages(const std::vector<Mesh>& stages, const WaitLimit& limit) {
+absl::StatusOr<std::vector<int>> PlanSearch::AssignStages(const std::vector<Mesh>& stages,
+                                                          const WaitLimit& limit) {
   const Graph& graph = graph_.graph();
   const size_t count = graph_.nodes().size();
   std::vector<int> stage_of(count, 0);
   if (stages.size() == 1) return stage_of;
   // Alone on one stage's devices the model need not fit them.
-  std::optional<Plan>& cached = alone_[absl::StrCat(stages[0].ToString(), " ", PatternOf(cluster_, stages[0].devices()))];
+  std::optional<Plan>& cached =
+      alone_[absl::StrCat(stages[0].ToString(), " ", PatternOf(cluster_, stages[0].devices()))];
   if (!cached) {
     ASSIGN_OR_RETURN(cached, SolveOnce({stages[0]}, stage_of, {-1e18}, limit));
   }
@@ -449,7 +472,8 @@ absl::StatusOr<std::vector<int>> PlanSearch::AssignStages(const std::vector<Mesh
       if (producer >= 0) last[static_cast<size_t>(producer)] = v;
       if (!graph.node(input.node)->is_const()) continue;
       const TensorDesc& desc = graph.desc(input);
-      bytes += static_cast<double>(ByteSize({desc.type, LocalShape(stages[0], strategy.inputs[static_cast<size_t>(i)], desc.shape)}));
+      bytes += static_cast<double>(
+          ByteSize({desc.type, LocalShape(stages[0], strategy.inputs[static_cast<size_t>(i)], desc.shape)}));
     }
     problem.weight_bytes.push_back(bytes);
   }
@@ -465,7 +489,9 @@ absl::StatusOr<std::vector<int>> PlanSearch::AssignStages(const std::vector<Mesh
   std::vector<int> cuts;
   for (size_t v = 1; v < count; ++v) cuts.push_back(static_cast<int>(v));
   if (cuts.size() > kMostCuts) {
-    std::stable_sort(cuts.begin(), cuts.end(), [&](int a, int b) { return crossing[static_cast<size_t>(a)] < crossing[static_cast<size_t>(b)]; });
+    std::stable_sort(cuts.begin(), cuts.end(), [&](int a, int b) {
+      return crossing[static_cast<size_t>(a)] < crossing[static_cast<size_t>(b)];
+    });
     // Evenly among those that are as good as the last one kept.
     const double most = crossing[static_cast<size_t>(cuts[kMostCuts - 1])];
     std::vector<int> kept;
@@ -487,8 +513,8 @@ absl::StatusOr<std::vector<int>> PlanSearch::AssignStages(const std::vector<Mesh
     solution = CutIntoStages(problem);
   }
   if (!solution) {
-    return absl::InvalidArgumentError(absl::StrCat("pipe_stage_num ", stages.size(), ": the model has only ", count,
-                                                   " operators to cut into stages"));
+    return absl::InvalidArgumentError(absl::StrCat("pipe_stage_num ", stages.size(), ": the model has only ",
+                                                   count, " operators to cut into stages"));
   }
   for (size_t s = 0; s < stages.size(); ++s) {
     const size_t end = s + 1 < stages.size() ? static_cast<size_t>(solution->begin[s + 1]) : count;
@@ -500,10 +526,13 @@ absl::StatusOr<std::vector<int>> PlanSearch::AssignStages(const std::vector<Mesh
 absl::StatusOr<Plan> PlanSearch::Find(const std::vector<int>& devices, int stages,
                                       const std::optional<std::vector<int>>& axes, const WaitLimit& limit) {
   if (stages < 1 || devices.size() % static_cast<size_t>(stages) != 0) {
-    return absl::InvalidArgumentError(absl::StrCat("EF1012: ", devices.size(), " devices cannot be shared out evenly over ",
-                                                   stages, " pipeline stages"));
+    return absl::InvalidArgumentError(absl::StrCat("EF1012: ", devices.size(),
+                                                   " devices cannot be shared out evenly over ", stages,
+                                                   " pipeline stages"));
   }
-  const std::vector<int> first(devices.begin(), devices.begin() + static_cast<std::ptrdiff_t>(devices.size() / static_cast<size_t>(stages)));
+  const std::vector<int> first(
+      devices.begin(),
+      devices.begin() + static_cast<std::ptrdiff_t>(devices.size() / static_cast<size_t>(stages)));
   const std::vector<std::vector<int>> candidates =
       axes ? std::vector<std::vector<int>>{*axes} : MeshCandidates(cluster_, first);
   std::optional<Plan> best;
@@ -518,7 +547,8 @@ absl::StatusOr<Plan> PlanSearch::Find(const std::vector<int>& devices, int stage
     };
     absl::StatusOr<Plan> plan = find();
     if (!plan.ok()) {
-      if (!absl::IsInvalidArgument(plan.status()) && !absl::IsResourceExhausted(plan.status())) return plan.status();
+      if (!absl::IsInvalidArgument(plan.status()) && !absl::IsResourceExhausted(plan.status()))
+        return plan.status();
       failure.Update(plan.status());
       continue;
     }

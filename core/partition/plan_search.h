@@ -20,15 +20,16 @@ namespace omserve {
 // Two lists of devices with equal texts have equal links between equal positions.
 std::string PatternOf(const Cluster& cluster, const std::vector<int>& devices);
 
-// Not thread-safe. Graph, cluster and options must outlive it; of the options, devices, stages and axes are ignored.
+// Not thread-safe. Graph, cluster and options must outlive it; of the options, devices, stages and axes are
+// ignored.
 class PlanSearch {
  public:
   static absl::StatusOr<std::unique_ptr<PlanSearch>> Create(const Graph& graph, const Cluster& cluster,
                                                             const PlanOptions& options);
 
   // The plan for one replica on `devices` in `stages` stages; errors as MakePlan.
-  absl::StatusOr<Plan> Find(const std::vector<int>& devices, int stages, const std::optional<std::vector<int>>& axes,
-                            const WaitLimit& limit);
+  absl::StatusOr<Plan> Find(const std::vector<int>& devices, int stages,
+                            const std::optional<std::vector<int>>& axes, const WaitLimit& limit);
 
  private:
   PlanSearch(PlanGraph graph, const Cluster& cluster, const PlanOptions& options)
@@ -37,11 +38,13 @@ class PlanSearch {
   PlanSpace& SpaceOf(const Mesh& mesh);
   TransferPlanner& TransferOf(const Mesh& from, const Mesh& to);
   // `stage_of`: per decided node.
-  absl::StatusOr<Plan> Solve(std::vector<Mesh> stages, const std::vector<int>& stage_of, const WaitLimit& limit);
-  const std::vector<double>& TransferTable(TransferPlanner& transfer, const Domain& from, int output, const Domain& to,
-                                           int input, const TensorDesc& desc);
+  absl::StatusOr<Plan> Solve(std::vector<Mesh> stages, const std::vector<int>& stage_of,
+                             const WaitLimit& limit);
+  const std::vector<double>& TransferTable(TransferPlanner& transfer, const Domain& from, int output,
+                                           const Domain& to, int input, const TensorDesc& desc);
   // The fastest choice whose weights keep each stage's limit (bytes). Not feasible: the nearest found.
-  absl::StatusOr<Solution> SolveWithin(const SharedNetwork& network, const std::vector<const Domain*>& domains,
+  absl::StatusOr<Solution> SolveWithin(const SharedNetwork& network,
+                                       const std::vector<const Domain*>& domains,
                                        const std::vector<int>& stage_of, const std::vector<double>& limits,
                                        const WaitLimit& limit);
   absl::StatusOr<Plan> SolveOnce(const std::vector<Mesh>& stages, const std::vector<int>& stage_of,

@@ -12,7 +12,8 @@
 namespace omserve {
 namespace {
 
-// Constants up to this size may be parameters (shapes, axes): their content is part of what an operator looks like.
+// Constants up to this size may be parameters (shapes, axes): their content is part of what an operator looks
+// like.
 constexpr size_t kParameterBytes = 512;
 
 // Whether any producer behind the node multiplies by weights: what lies before is masks, positions, tables.
@@ -30,12 +31,14 @@ std::vector<bool> DependsOnWeights(const Graph& graph, const std::vector<int32_t
 
 bool IsWhole(const Strategy& strategy) {
   auto whole = [](const std::vector<Sharding>& shardings) {
-    return std::all_of(shardings.begin(), shardings.end(), [](const Sharding& s) { return s.is_replicated(); });
+    return std::all_of(shardings.begin(), shardings.end(),
+                       [](const Sharding& s) { return s.is_replicated(); });
   };
   return whole(strategy.inputs) && whole(strategy.outputs);
 }
 
-// A product of two computed tensors with batch dimensions is attention; its batch factors are batch and heads.
+// A product of two computed tensors with batch dimensions is attention; its batch factors are batch and
+// heads.
 bool IsAttentionProduct(const Graph& graph, const Node& node) {
   if (!node.is("BatchMatMulV2") && !node.is("BatchMatMul")) return false;
   return node.output().shape.size() >= 3 && graph.ConstantOf(node.input(0)) == nullptr &&
@@ -67,19 +70,21 @@ absl::Status CheckAttention(const Graph& graph, const Node& node, const std::vec
     for (int f : batch_factors) parts *= mesh.Parts(strategy.factor_axes[f]);
     if (parts == mesh.size()) return absl::OkStatus();
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("tensor_parallel_size ", mesh.size(), " does not divide the ", heads,
-                   " attention heads (times batch) of node '", node.name(), "'; sizes that do: ",
-                   DivisorsOf(heads, 1024)));
+  return absl::InvalidArgumentError(absl::StrCat("tensor_parallel_size ", mesh.size(),
+                                                 " does not divide the ", heads,
+                                                 " attention heads (times batch) of node '", node.name(),
+                                                 "'; sizes that do: ", DivisorsOf(heads, 1024)));
 }
 
 // Keeps the strategies that cut the weights most.
 void KeepMostCut(const Graph& graph, const Node& node, const Mesh& mesh, std::vector<Strategy>* strategies) {
   int64_t most = 1;
-  for (const Strategy& strategy : *strategies) most = std::max(most, WeightParts(graph, node, mesh, strategy));
-  strategies->erase(std::remove_if(strategies->begin(), strategies->end(),
-                                   [&](const Strategy& s) { return WeightParts(graph, node, mesh, s) < most; }),
-                    strategies->end());
+  for (const Strategy& strategy : *strategies)
+    most = std::max(most, WeightParts(graph, node, mesh, strategy));
+  strategies->erase(
+      std::remove_if(strategies->begin(), strategies->end(),
+                     [&](const Strategy& s) { return WeightParts(graph, node, mesh, s) < most; }),
+      strategies->end());
 }
 
 std::string DescribeForSignature(const Graph& graph, const Node& node, bool after_weights) {
@@ -96,7 +101,8 @@ std::string DescribeForSignature(const Graph& graph, const Node& node, bool afte
     if (const TensorSlice* constant = producer.constant()) {
       absl::StrAppend(&text, "C");
       const DataType type = constant->desc().type;
-      if ((type == DataType::kInt64 || type == DataType::kInt32) && constant->byte_size() <= kParameterBytes) {
+      if ((type == DataType::kInt64 || type == DataType::kInt32) &&
+          constant->byte_size() <= kParameterBytes) {
         const Tensor value = constant->Materialize();
         text.append(reinterpret_cast<const char*>(value.data()), value.byte_size());
       }
@@ -145,7 +151,8 @@ bool MatchesPattern(absl::string_view pattern, absl::string_view text) {
   return p == pattern.size();
 }
 
-Sharding ResolveOutput(const Sharding& produced, const TensorDesc& desc, Resharder& resharder, double* seconds) {
+Sharding ResolveOutput(const Sharding& produced, const TensorDesc& desc, Resharder& resharder,
+                       double* seconds) {
   *seconds = 0;
   if (produced.partial == 0) return produced;
   Sharding best = produced;
@@ -185,7 +192,8 @@ absl::StatusOr<PlanGraph> PlanGraph::Create(const Graph& graph) {
     }
     result.index_[static_cast<size_t>(id)] = static_cast<int>(result.nodes_.size());
     result.nodes_.push_back(id);
-    const std::string text = DescribeForSignature(graph, node, result.after_weights_[static_cast<size_t>(id)]);
+    const std::string text =
+        DescribeForSignature(graph, node, result.after_weights_[static_cast<size_t>(id)]);
     result.signatures_.push_back(known.try_emplace(text, static_cast<int>(known.size())).first->second);
   }
   result.num_signatures_ = static_cast<int>(known.size());
@@ -193,15 +201,21 @@ absl::StatusOr<PlanGraph> PlanGraph::Create(const Graph& graph) {
 }
 
 PlanSpace::PlanSpace(const PlanGraph& graph, const Cluster& cluster, Mesh mesh, const PlanOptions& options)
-    : graph_(graph), cluster_(cluster), mesh_(std::move(mesh)), options_(options), resharder_(mesh_, cluster) {}
+    : graph_(graph),
+      cluster_(cluster),
+      mesh_(std::move(mesh)),
+      options_(options),
+      resharder_(mesh_, cluster) {}
 
 absl::StatusOr<const Domain*> PlanSpace::DomainOf(int index) {
   const Node& node = *graph_.graph().node(graph_.nodes()[static_cast<size_t>(index)]);
   const PlanHint* hint = HintFor(options_.hints, node.name());
-  const std::string fixed = hint == nullptr ? "" : absl::StrCat("parts ", absl::StrJoin(hint->output_parts, ","));
+  const std::string fixed =
+      hint == nullptr ? "" : absl::StrCat("parts ", absl::StrJoin(hint->output_parts, ","));
   std::unique_ptr<Domain>& slot = domains_[{graph_.signature(index), fixed}];
   if (!slot) {
-    ASSIGN_OR_RETURN_WITH(slot, MakeDomain(node), absl::StrCat("node '", node.name(), "' (", node.type(), ")"));
+    ASSIGN_OR_RETURN_WITH(slot, MakeDomain(node),
+                          absl::StrCat("node '", node.name(), "' (", node.type(), ")"));
     slot->id = static_cast<int>(domains_.size());
   }
   return slot.get();
@@ -217,22 +231,23 @@ absl::StatusOr<std::unique_ptr<Domain>> PlanSpace::MakeDomain(const Node& node) 
     std::vector<std::string> possible;
     std::vector<Strategy> kept;
     for (Strategy& strategy : strategies) {
-      const bool meets = std::all_of(strategy.outputs.begin(), strategy.outputs.end(), [&](const Sharding& output) {
-        return Meets(mesh_, output, hint->output_parts);
-      });
+      const bool meets =
+          std::all_of(strategy.outputs.begin(), strategy.outputs.end(),
+                      [&](const Sharding& output) { return Meets(mesh_, output, hint->output_parts); });
       if (meets) {
         kept.push_back(std::move(strategy));
       } else if (possible.size() < 12 && strategy.outputs.size() == 1 && strategy.outputs[0].partial == 0) {
         std::vector<int64_t> parts;
         for (const AxisList& axes : strategy.outputs[0].dims) parts.push_back(mesh_.Parts(axes));
         std::string text = absl::StrCat("[", absl::StrJoin(parts, ", "), "]");
-        if (std::find(possible.begin(), possible.end(), text) == possible.end()) possible.push_back(std::move(text));
+        if (std::find(possible.begin(), possible.end(), text) == possible.end())
+          possible.push_back(std::move(text));
       }
     }
     if (kept.empty()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(hint->where, ": no strategy leaves the output cut into [", absl::StrJoin(hint->output_parts, ", "),
-                       "] parts on mesh ", mesh_.ToString(), "; possible are ", absl::StrJoin(possible, ", ")));
+      return absl::InvalidArgumentError(absl::StrCat(
+          hint->where, ": no strategy leaves the output cut into [", absl::StrJoin(hint->output_parts, ", "),
+          "] parts on mesh ", mesh_.ToString(), "; possible are ", absl::StrJoin(possible, ", ")));
     }
     strategies = std::move(kept);
   } else {
@@ -261,9 +276,11 @@ absl::StatusOr<std::unique_ptr<Domain>> PlanSpace::MakeDomain(const Node& node) 
       if (!input.valid()) continue;
       const TensorDesc& desc = graph.desc(input);
       if (graph.node(input.node)->is_const()) {
-        bytes += static_cast<double>(ByteSize({desc.type, LocalShape(mesh_, strategy.inputs[i], desc.shape)}));
+        bytes +=
+            static_cast<double>(ByteSize({desc.type, LocalShape(mesh_, strategy.inputs[i], desc.shape)}));
       } else if (graph.node(input.node)->is_data()) {  // a model input arrives whole
-        seconds += resharder_.Seconds(Sharding::Replicated(static_cast<int>(desc.shape.size())), strategy.inputs[i], desc);
+        seconds += resharder_.Seconds(Sharding::Replicated(static_cast<int>(desc.shape.size())),
+                                      strategy.inputs[i], desc);
       }
     }
     domain->seconds.push_back(seconds);
@@ -280,7 +297,8 @@ const std::vector<double>& PlanSpace::Table(const Domain& from, int output, cons
   table.reserve(from.strategies.size() * to.strategies.size());
   for (const Strategy& a : from.strategies) {
     for (const Strategy& b : to.strategies) {
-      table.push_back(resharder_.Seconds(a.outputs[static_cast<size_t>(output)], b.inputs[static_cast<size_t>(input)], desc));
+      table.push_back(resharder_.Seconds(a.outputs[static_cast<size_t>(output)],
+                                         b.inputs[static_cast<size_t>(input)], desc));
     }
   }
   return table;

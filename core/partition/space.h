@@ -1,8 +1,9 @@
-// PlanSpace: for one graph on one kind of mesh, the strategies every operator may take and the prices between them.
+// PlanSpace: for one graph on one kind of mesh, the strategies every operator may take and the prices between
+// them.
 //
-// Operators that look the same (type, attributes, descriptions, what stands behind their inputs) share one domain, and
-// edges between equal pairs of domains share one table: so the work is linear in *unique* layers, and a model of 96 equal
-// layers costs little more than one of 12.
+// Operators that look the same (type, attributes, descriptions, what stands behind their inputs) share one
+// domain, and edges between equal pairs of domains share one table: so the work is linear in *unique* layers,
+// and a model of 96 equal layers costs little more than one of 12.
 #ifndef OMSERVE_CORE_PARTITION_SPACE_H_
 #define OMSERVE_CORE_PARTITION_SPACE_H_
 
@@ -22,8 +23,8 @@ namespace omserve {
 struct Domain {
   int id = 0;
   std::vector<Strategy> strategies;
-  std::vector<double> seconds;        // of each, with cutting model inputs
-  std::vector<double> weight_bytes;   // of each: constants one device holds
+  std::vector<double> seconds;       // of each, with cutting model inputs
+  std::vector<double> weight_bytes;  // of each: constants one device holds
 };
 
 // What is the same for all meshes: which nodes are decided, in which order, and which look alike.
@@ -62,7 +63,8 @@ class PlanSpace {
   // The domain of the node at `index` of the plan graph.
   absl::StatusOr<const Domain*> DomainOf(int index);
   // Prices of output `output` of a node of domain `from` as input `input` of one of domain `to`, row-major.
-  const std::vector<double>& Table(const Domain& from, int output, const Domain& to, int input, const TensorDesc& desc);
+  const std::vector<double>& Table(const Domain& from, int output, const Domain& to, int input,
+                                   const TensorDesc& desc);
   // Whether some weight was cut, and whether there are weights, in the domains made so far.
   bool any_weight() const { return any_weight_; }
   bool any_weight_cut() const { return any_weight_cut_; }
@@ -81,7 +83,8 @@ class PlanSpace {
 };
 
 // The cheapest way to leave a model output without summands.
-Sharding ResolveOutput(const Sharding& produced, const TensorDesc& desc, Resharder& resharder, double* seconds);
+Sharding ResolveOutput(const Sharding& produced, const TensorDesc& desc, Resharder& resharder,
+                       double* seconds);
 
 // "layer.*.attention" against "layer.7.attention": '*' stands for any run of characters.
 bool MatchesPattern(absl::string_view pattern, absl::string_view text);

@@ -33,7 +33,8 @@ class Chain {
   // Infinite when its weights do not fit.
   double Seconds(int from, int to) const {
     if (problem_.memory_bytes > 0 && bytes_[to] - bytes_[from] > problem_.memory_bytes) return kInfinity;
-    return seconds_[to] - seconds_[from] + (from == 0 ? 0 : problem_.cut_seconds[static_cast<size_t>(from) - 1]);
+    return seconds_[to] - seconds_[from] +
+           (from == 0 ? 0 : problem_.cut_seconds[static_cast<size_t>(from) - 1]);
   }
 
  private:
@@ -45,8 +46,10 @@ class Chain {
 // The least sum of stages none of which is above `cap`.
 std::optional<StageSolution> UnderCap(const Chain& chain, int stages, double cap) {
   const int n = chain.last();
-  std::vector<std::vector<double>> best(static_cast<size_t>(stages) + 1, std::vector<double>(static_cast<size_t>(n) + 1, kInfinity));
-  std::vector<std::vector<int>> from(static_cast<size_t>(stages) + 1, std::vector<int>(static_cast<size_t>(n) + 1, -1));
+  std::vector<std::vector<double>> best(static_cast<size_t>(stages) + 1,
+                                        std::vector<double>(static_cast<size_t>(n) + 1, kInfinity));
+  std::vector<std::vector<int>> from(static_cast<size_t>(stages) + 1,
+                                     std::vector<int>(static_cast<size_t>(n) + 1, -1));
   best[0][0] = 0;
   for (int s = 1; s <= stages; ++s) {
     for (int to = s; to <= n; ++to) {

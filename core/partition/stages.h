@@ -1,5 +1,5 @@
-// Cutting a chain of operators into pipeline stages: the dynamic program over stages under a cap on the slowest one
-// (Alpa, OSDI'22, section 5), exact over the places where a cut is allowed. A pure function.
+// Cutting a chain of operators into pipeline stages: the dynamic program over stages under a cap on the
+// slowest one (Alpa, OSDI'22, section 5), exact over the places where a cut is allowed. A pure function.
 #ifndef OMSERVE_CORE_PARTITION_STAGES_H_
 #define OMSERVE_CORE_PARTITION_STAGES_H_
 
@@ -27,8 +27,8 @@ struct StageSolution {
   double slowest = 0;
 };
 
-// Nothing when there are too few cuts or no way to keep the memory. `exact`: every distinct time of a stage is tried as
-// cap; else times within 0.1 % of each other count as one.
+// Nothing when there are too few cuts or no way to keep the memory. `exact`: every distinct time of a stage
+// is tried as cap; else times within 0.1 % of each other count as one.
 std::optional<StageSolution> CutIntoStages(const StageProblem& problem, bool exact = false);
 
 }  // namespace omserve

@@ -13,14 +13,17 @@ namespace {
 double BruteForce(const StageProblem& problem) {
   double best = std::numeric_limits<double>::infinity();
   const int n = static_cast<int>(problem.seconds.size());
-  std::function<void(int, int, int, double, double)> extend = [&](int begin, int cut, int left, double sum, double slowest) {
+  std::function<void(int, int, int, double, double)> extend = [&](int begin, int cut, int left, double sum,
+                                                                  double slowest) {
     auto stage = [&](int end) {
       double seconds = begin == 0 ? 0 : problem.cut_seconds[static_cast<size_t>(cut)], bytes = 0;
       for (int i = begin; i < end; ++i) {
         seconds += problem.seconds[static_cast<size_t>(i)];
         bytes += problem.weight_bytes[static_cast<size_t>(i)];
       }
-      return problem.memory_bytes > 0 && bytes > problem.memory_bytes ? std::numeric_limits<double>::infinity() : seconds;
+      return problem.memory_bytes > 0 && bytes > problem.memory_bytes
+                 ? std::numeric_limits<double>::infinity()
+                 : seconds;
     };
     if (left == 1) {
       const double last = stage(n);

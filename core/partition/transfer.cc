@@ -9,7 +9,8 @@ namespace omserve {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-// Beyond this, boxes of different cuts are not compared rank by rank; whole values and equal cuts still are sent.
+// Beyond this, boxes of different cuts are not compared rank by rank; whole values and equal cuts still are
+// sent.
 constexpr int kMostRanksCompared = 64;
 
 double WholeNanoseconds(double seconds) { return std::round(seconds * 1e9) * 1e-9; }
@@ -48,15 +49,16 @@ std::vector<Sharding> FullyCut(const Mesh& mesh, const Shape& shape) {
 
 }  // namespace
 
-bool BoxContains(const std::vector<int64_t>& outer_begin, const Shape& outer_extent, const std::vector<int64_t>& begin,
-                 const Shape& extent) {
+bool BoxContains(const std::vector<int64_t>& outer_begin, const Shape& outer_extent,
+                 const std::vector<int64_t>& begin, const Shape& extent) {
   for (size_t d = 0; d < extent.size(); ++d) {
     if (begin[d] < outer_begin[d] || begin[d] + extent[d] > outer_begin[d] + outer_extent[d]) return false;
   }
   return true;
 }
 
-const Transfer& TransferPlanner::Messages(const Sharding& sent, const Sharding& received, const TensorDesc& desc) {
+const Transfer& TransferPlanner::Messages(const Sharding& sent, const Sharding& received,
+                                          const TensorDesc& desc) {
   const Key key{desc.shape, static_cast<int>(SizeOf(desc.type)), ToString(sent), ToString(received)};
   auto known = messages_.find(key);
   if (known != messages_.end()) return known->second;
@@ -94,7 +96,8 @@ const Transfer& TransferPlanner::Messages(const Sharding& sent, const Sharding& 
   return messages_.emplace(key, std::move(transfer)).first->second;
 }
 
-const Transfer& TransferPlanner::Best(const Sharding& produced, const Sharding& wanted, const TensorDesc& desc) {
+const Transfer& TransferPlanner::Best(const Sharding& produced, const Sharding& wanted,
+                                      const TensorDesc& desc) {
   const Key key{desc.shape, static_cast<int>(SizeOf(desc.type)), ToString(produced), ToString(wanted)};
   auto known = best_.find(key);
   if (known != best_.end()) return known->second;

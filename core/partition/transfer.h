@@ -1,7 +1,8 @@
 // Transfers: how a value gets from the mesh of one pipeline stage to that of another.
 //
-// The sender reshards to something without summands, each receiving rank gets one message with its box of the value from a
-// sending rank that holds it, and reshards what it got. One function gives the messages and their price.
+// The sender reshards to something without summands, each receiving rank gets one message with its box of the
+// value from a sending rank that holds it, and reshards what it got. One function gives the messages and
+// their price.
 #ifndef OMSERVE_CORE_PARTITION_TRANSFER_H_
 #define OMSERVE_CORE_PARTITION_TRANSFER_H_
 
@@ -24,15 +25,21 @@ struct Transfer {
   double seconds = 0;        // with both reshards
 };
 
-// Finds the cheapest transfers between two meshes. Remembers; not thread-safe. The resharders must outlive it.
+// Finds the cheapest transfers between two meshes. Remembers; not thread-safe. The resharders must outlive
+// it.
 class TransferPlanner {
  public:
-  // The meshes say which devices the messages go between; the resharders may be those of other meshes of the same form.
+  // The meshes say which devices the messages go between; the resharders may be those of other meshes of the
+  // same form.
   TransferPlanner(Resharder& from, Resharder& to, Mesh from_mesh, Mesh to_mesh, const Cluster& cluster)
-      : from_(from), to_(to), from_mesh_(std::move(from_mesh)), to_mesh_(std::move(to_mesh)), cluster_(cluster) {}
+      : from_(from),
+        to_(to),
+        from_mesh_(std::move(from_mesh)),
+        to_mesh_(std::move(to_mesh)),
+        cluster_(cluster) {}
 
-  // `produced` on the sending mesh → `wanted` on the receiving mesh. There always is a way when `wanted` has no
-  // summands; else seconds is infinite.
+  // `produced` on the sending mesh → `wanted` on the receiving mesh. There always is a way when `wanted` has
+  // no summands; else seconds is infinite.
   const Transfer& Best(const Sharding& produced, const Sharding& wanted, const TensorDesc& desc);
 
  private:
@@ -47,8 +54,8 @@ class TransferPlanner {
 };
 
 // Whether the box (first element, extent) lies inside the outer one.
-bool BoxContains(const std::vector<int64_t>& outer_begin, const Shape& outer_extent, const std::vector<int64_t>& begin,
-                 const Shape& extent);
+bool BoxContains(const std::vector<int64_t>& outer_begin, const Shape& outer_extent,
+                 const std::vector<int64_t>& begin, const Shape& extent);
 
 }  // namespace omserve
 

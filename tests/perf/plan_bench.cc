@@ -1,5 +1,5 @@
-// How long the automatic search takes on a GPT-3 of 175 billion parameters, and how that grows with layers and devices.
-// Prints seconds and ratios; docs/partitioning.md quotes them.
+// How long the automatic search takes on a GPT-3 of 175 billion parameters, and how that grows with layers
+// and devices. Prints seconds and ratios; docs/partitioning.md quotes them.
 #include <cstdio>
 #include <string>
 
@@ -21,10 +21,17 @@ Cluster Cards(int devices) {
     for (int item = 0; item < 8; ++item) items.push_back({{"item_id", item}});
     nodes.push_back({{"node_id", node}, {"node_type", "server"}, {"item_list", items}});
   }
-  const nlohmann::ordered_json file = {
-      {"cluster", {{{"cluster_nodes", nodes}}}},
-      {"node_def", {{{"node_type", "server"}, {"resource_type", "X86"}, {"support_links", "[HCCS]"}, {"item_type", "card"}}}},
-      {"item_def", {{{"item_type", "card"}, {"resource_type", "Ascend"}, {"memory", "[DDR:64GB]"}, {"aic_type", "[DAVINCI_V100:10]"}}}}};
+  const nlohmann::ordered_json file = {{"cluster", {{{"cluster_nodes", nodes}}}},
+                                       {"node_def",
+                                        {{{"node_type", "server"},
+                                          {"resource_type", "X86"},
+                                          {"support_links", "[HCCS]"},
+                                          {"item_type", "card"}}}},
+                                       {"item_def",
+                                        {{{"item_type", "card"},
+                                          {"resource_type", "Ascend"},
+                                          {"memory", "[DDR:64GB]"},
+                                          {"aic_type", "[DAVINCI_V100:10]"}}}}};
   absl::StatusOr<Cluster> cluster = Cluster::FromJson(file.dump(), "cluster");
   if (!cluster.ok()) std::fprintf(stderr, "%s\n", cluster.status().ToString().c_str());
   return *std::move(cluster);
@@ -40,15 +47,17 @@ double Search(int64_t layers, int devices, PlanObjective objective, const char* 
   const absl::StatusOr<Plan> plan = PlanModel(graph, cluster, options);
   const double seconds = absl::ToDoubleSeconds(absl::Now() - start);
   if (!plan.ok()) {
-    std::printf("%3d layers %5d devices %-10s %7.3f s  %s\n", static_cast<int>(layers), devices, name, seconds,
-                plan.status().ToString().c_str());
+    std::printf("%3d layers %5d devices %-10s %7.3f s  %s\n", static_cast<int>(layers), devices, name,
+                seconds, plan.status().ToString().c_str());
     return seconds;
   }
-  std::printf("%3d layers %5d devices %-10s %7.3f s  %d replicas x %d stages x mesh %s: %.3f ms a run, %.3f ms between answers%s, %.1f GB\n",
-              static_cast<int>(layers), devices, name, seconds, plan->num_replicas(), plan->num_stages(),
-              plan->stages[0].ToString().c_str(), plan->seconds * 1e3, plan->seconds_between_answers() * 1e3,
-              plan->exact ? " (optimal)" : absl::StrFormat(" (bound %.3f ms)", plan->lower_bound * 1e3).c_str(),
-              static_cast<double>(plan->device_bytes[0]) / 1e9);
+  std::printf(
+      "%3d layers %5d devices %-10s %7.3f s  %d replicas x %d stages x mesh %s: %.3f ms a run, %.3f ms "
+      "between answers%s, %.1f GB\n",
+      static_cast<int>(layers), devices, name, seconds, plan->num_replicas(), plan->num_stages(),
+      plan->stages[0].ToString().c_str(), plan->seconds * 1e3, plan->seconds_between_answers() * 1e3,
+      plan->exact ? " (optimal)" : absl::StrFormat(" (bound %.3f ms)", plan->lower_bound * 1e3).c_str(),
+      static_cast<double>(plan->device_bytes[0]) / 1e9);
   std::fflush(stdout);
   return seconds;
 }

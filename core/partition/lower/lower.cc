@@ -45,18 +45,20 @@ class Crossings {
         const int from = plan.stage(input.node);
         if (from == to) continue;
         if (from > to) {
-          return absl::InvalidArgumentError(absl::StrCat("node '", node.name(), "' of stage ", to, " reads a value of stage ",
-                                                         from, "; values flow to later stages only"));
+          return absl::InvalidArgumentError(absl::StrCat("node '", node.name(), "' of stage ", to,
+                                                         " reads a value of stage ", from,
+                                                         "; values flow to later stages only"));
         }
         auto& planner = planners[{from, to}];
         if (!planner) {
           planner = std::make_unique<TransferPlanner>(*resharders[from], *resharders[to], plan.stages[from],
                                                       plan.stages[to], cluster);
         }
-        const Transfer& transfer = planner->Best(ProducedSharding(graph, plan, input), strategy->second.inputs[i],
-                                                 graph.desc(input));
+        const Transfer& transfer = planner->Best(ProducedSharding(graph, plan, input),
+                                                 strategy->second.inputs[i], graph.desc(input));
         if (transfer.sources.empty()) {
-          return absl::InternalError(absl::StrCat("input ", i, " of node '", node.name(), "' cannot be sent"));
+          return absl::InternalError(
+              absl::StrCat("input ", i, " of node '", node.name(), "' cannot be sent"));
         }
         std::vector<Crossing>& same = found[{from, place[input.node], input.output, to}];
         const bool known = std::any_of(same.begin(), same.end(), [&](const Crossing& other) {
@@ -80,21 +82,28 @@ class Crossings {
 
 std::string PairGroup(int from, int to, std::vector<SliceGroup>* groups) {
   std::string name = absl::StrCat("stages_from_rank_", from, "_to_rank_", to);
-  const bool known =
-      std::any_of(groups->begin(), groups->end(), [&](const SliceGroup& group) { return group.name == name; });
+  const bool known = std::any_of(groups->begin(), groups->end(),
+                                 [&](const SliceGroup& group) { return group.name == name; });
   if (!known) groups->push_back({name, {from, to}});
   return name;
 }
 
-// Builds the slice of one rank. All ranks of a stage run the same steps in the same order; only constants' boxes and
-// offsets differ.
+// Builds the slice of one rank. All ranks of a stage run the same steps in the same order; only constants'
+// boxes and offsets differ.
 class SliceBuilder {
  public:
   // `rank` counts within the stage's mesh.
-  SliceBuilder(const Graph& whole, const Plan& plan, const Crossings& crossings, Resharder& resharder, int stage, int rank,
-               std::vector<SliceGroup>* groups)
-      : whole_(whole), plan_(plan), crossings_(crossings), resharder_(resharder), mesh_(plan.stages[stage]), stage_(stage),
-        first_rank_(plan.first_rank(stage)), rank_(rank), groups_(groups),
+  SliceBuilder(const Graph& whole, const Plan& plan, const Crossings& crossings, Resharder& resharder,
+               int stage, int rank, std::vector<SliceGroup>* groups)
+      : whole_(whole),
+        plan_(plan),
+        crossings_(crossings),
+        resharder_(resharder),
+        mesh_(plan.stages[stage]),
+        stage_(stage),
+        first_rank_(plan.first_rank(stage)),
+        rank_(rank),
+        groups_(groups),
         slice_(absl::StrCat(whole.name(), "_rank", first_rank_ + rank)) {}
 
   // Of the whole graph's inputs, those that are read; returns which.
@@ -117,7 +126,8 @@ class SliceBuilder {
       const int source = plan_.first_rank(crossing.from) + crossing.transfer.sources[rank_];
       const TensorDesc& desc = whole_.desc(crossing.value);
       const Sharding& received = crossing.transfer.received;
-      Node* node = slice_.AddNode("HcomReceive", absl::StrCat(whole_.node(crossing.value.node)->name(), "/receive_", tag), {});
+      Node* node = slice_.AddNode(
+          "HcomReceive", absl::StrCat(whole_.node(crossing.value.node)->name(), "/receive_", tag), {});
       node->SetAttr("group", PairGroup(source, first_rank_ + rank_, groups_));
       node->SetAttr("src_rank", int64_t{0});
       node->SetAttr("sr_tag", static_cast<int64_t>(tag));
@@ -187,7 +197,9 @@ class SliceBuilder {
   Graph TakeSlice() { return std::move(slice_); }
 
  private:
-  void Remember(ValueId value, const Sharding& sharding, ValueId local) { locals_[{value, sharding}] = local; }
+  void Remember(ValueId value, const Sharding& sharding, ValueId local) {
+    locals_[{value, sharding}] = local;
+  }
 
   // Sends what other stages read of a node, to each of their ranks that takes it from this one.
   absl::Status AddSends(int32_t id) {
@@ -206,14 +218,16 @@ class SliceBuilder {
         if (extent != slice_.desc(whole).shape) {
           std::vector<int64_t> begin = LocalBegin(receivers, crossing.transfer.received, shape, receiver);
           for (size_t d = 0; d < begin.size(); ++d) begin[d] -= held[d];
-          const ValueId offsets = slice_.AddConst(absl::StrCat(name, "/offsets"), Tensor::Int64s(begin))->out();
+          const ValueId offsets =
+              slice_.AddConst(absl::StrCat(name, "/offsets"), Tensor::Int64s(begin))->out();
           const ValueId size = slice_.AddConst(absl::StrCat(name, "/size"), Tensor::Int64s(extent))->out();
           Node* cut = slice_.AddNode("Slice", absl::StrCat(name, "/Slice"), {whole, offsets, size});
           RETURN_IF_ERROR(InferNode(slice_, *cut));
           part = cut->out();
         }
         Node* node = slice_.AddNode("HcomSend", name, {part});
-        node->SetAttr("group", PairGroup(first_rank_ + rank_, plan_.first_rank(crossing.to) + receiver, groups_));
+        node->SetAttr("group",
+                      PairGroup(first_rank_ + rank_, plan_.first_rank(crossing.to) + receiver, groups_));
         node->SetAttr("dest_rank", int64_t{1});
         node->SetAttr("sr_tag", static_cast<int64_t>(tag));
         RETURN_IF_ERROR(InferNode(slice_, *node));
@@ -226,7 +240,8 @@ class SliceBuilder {
   absl::StatusOr<ValueId> GetInput(const Node& node, int i, const Strategy& strategy) {
     const ValueId value = node.input(i);
     const Sharding& wanted = strategy.inputs[i];
-    if (!plan_.strategies.contains(value.node) || plan_.stage(value.node) == stage_) return Get(value, wanted);
+    if (!plan_.strategies.contains(value.node) || plan_.stage(value.node) == stage_)
+      return Get(value, wanted);
     // Several cuts of it may have come: the one nearest to what is wanted.
     const TensorDesc& desc = whole_.desc(value);
     const Crossing* nearest = nullptr;
@@ -266,7 +281,8 @@ class SliceBuilder {
         local = known->second;
       } else {
         ASSIGN_OR_RETURN_WITH(
-            local, EmitReshardStep(slice_, mesh_, first_rank_, rank_, local, at, step, producer.name(), groups_),
+            local,
+            EmitReshardStep(slice_, mesh_, first_rank_, rank_, local, at, step, producer.name(), groups_),
             absl::StrCat("reshard of '", producer.name(), "' to ", ToString(step.after)));
         Remember(value, step.after, local);
       }
@@ -325,7 +341,8 @@ absl::StatusOr<CutGraph> Lower(const Graph& graph, const Cluster& cluster, const
       for (int32_t id : order) {
         const Node& node = *graph.node(id);
         if (node.is_data() || node.is_const() || plan.stage(id) != stage) continue;
-        RETURN_IF_ERROR_WITH(builder.AddNode(node), absl::StrCat("node '", node.name(), "' (", node.type(), ")"));
+        RETURN_IF_ERROR_WITH(builder.AddNode(node),
+                             absl::StrCat("node '", node.name(), "' (", node.type(), ")"));
       }
       ASSIGN_OR_RETURN(std::vector<SlicePiece> pieces, builder.AddOutputs());
       cut.pieces.push_back(std::move(pieces));

@@ -24,14 +24,17 @@ Buffer Untouched(size_t bytes) {
 class Builder {
  public:
   explicit Builder(const GptSize& size)
-      : size_(size), graph_("gpt"),
-        zeros_(Untouched(static_cast<size_t>(2 * size.hidden * std::max(size.vocabulary, 4 * size.hidden)))) {}
+      : size_(size),
+        graph_("gpt"),
+        zeros_(Untouched(static_cast<size_t>(2 * size.hidden * std::max(size.vocabulary, 4 * size.hidden)))) {
+  }
 
   Graph Build() {
     const int64_t h = size_.hidden;
     const Shape ids_shape{size_.batch, size_.tokens};
     const ValueId ids = graph_.AddData("input_ids", {DataType::kInt64, ids_shape})->out();
-    const ValueId mask = graph_.AddData("mask", {DataType::kFloat16, {1, 1, size_.tokens, size_.tokens}})->out();
+    const ValueId mask =
+        graph_.AddData("mask", {DataType::kFloat16, {1, 1, size_.tokens, size_.tokens}})->out();
     ValueId x = Add("GatherV2", "embedding", {Weight("wte", {size_.vocabulary, h}), ids, Ints("axis", {0})});
     x = Add("Add", "positions", {x, Weight("wpe", {size_.tokens, h})});
     for (int64_t layer = 0; layer < size_.layers; ++layer) {
@@ -46,7 +49,8 @@ class Builder {
   }
 
  private:
-  ValueId Add(const std::string& type, const std::string& name, std::vector<ValueId> inputs, AttrMap attrs = {}) {
+  ValueId Add(const std::string& type, const std::string& name, std::vector<ValueId> inputs,
+              AttrMap attrs = {}) {
     Node* node = graph_.AddNode(type, name, std::move(inputs));
     for (auto& [key, value] : attrs) node->SetAttr(key, std::move(value));
     const absl::Status status = InferNode(graph_, *node);
@@ -71,11 +75,13 @@ class Builder {
   }
   ValueId Norm(const std::string& name, ValueId x) {
     return Add("LayerNormV4", name,
-               {x, Ints(name + ".shape", {size_.hidden}), Weight(name + ".gamma", {size_.hidden}), Weight(name + ".beta", {size_.hidden})});
+               {x, Ints(name + ".shape", {size_.hidden}), Weight(name + ".gamma", {size_.hidden}),
+                Weight(name + ".beta", {size_.hidden})});
   }
   ValueId Heads(const std::string& name, ValueId x, const std::vector<int64_t>& perm) {
     const int64_t n = size_.heads;
-    x = Add("Reshape", name + ".split", {x, Ints(name + ".split.shape", {size_.batch, size_.tokens, n, size_.hidden / n})});
+    x = Add("Reshape", name + ".split",
+            {x, Ints(name + ".split.shape", {size_.batch, size_.tokens, n, size_.hidden / n})});
     return Add("Transpose", name + ".transpose", {x, Ints(name + ".perm", perm)});
   }
   ValueId Attention(const std::string& name, ValueId x, ValueId mask) {
@@ -89,7 +95,8 @@ class Builder {
     scores = Add("SoftmaxV2", name + "softmax", {scores}, {{"axes", std::vector<int64_t>{-1}}});
     ValueId context = Add("BatchMatMulV2", name + "context", {scores, v});
     context = Add("Transpose", name + "back", {context, Ints(name + "back.perm", {0, 2, 1, 3})});
-    context = Add("Reshape", name + "join", {context, Ints(name + "join.shape", {size_.batch, size_.tokens, h})});
+    context =
+        Add("Reshape", name + "join", {context, Ints(name + "join.shape", {size_.batch, size_.tokens, h})});
     return Dense(name + "projection", context, h, h);
   }
   ValueId Mlp(const std::string& name, ValueId x) {
