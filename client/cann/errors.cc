@@ -47,7 +47,7 @@ constexpr Advice kAdvice[] = {
     {"E19027", "The service cannot be reached.", "Check OMSERVE_ADDRESS and that the coordinator runs there."},
     {"E19999", "", ""},
     {"EF1001", "The configuration file says something that cannot be.", "Correct it at the place that the message names."},
-    {"EF1008", "A shape that is not fixed cannot be partitioned.", "Fix the shapes with --input_shape (INPUT_SHAPE)."},
+    {"EF1008", "A model is built, and partitioned, for fixed shapes.", "Fix the shapes with --input_shape (INPUT_SHAPE)."},
     {"EF1012", "The parallel sizes do not multiply to the number of devices in the cluster file.",
      "Change the sizes in the policy file, or the devices in the cluster file."},
     {"EF2001", "The cluster file says something that cannot be.", "Correct it at the place that the message names."},

@@ -33,6 +33,7 @@ struct Arguments {
   GlobalOptions global;
   std::string output = "text";
   BuildArguments build;
+  PlanArguments plan;
   LoadArguments load;
   std::string unload;
   InspectArguments inspect;
@@ -59,6 +60,7 @@ class Parser {
     app_.add_option("--timeout", arguments_.global.timeout_seconds, "Seconds that the whole command may take")
         ->check(CLI::PositiveNumber);
     AddBuild();
+    AddPlan();
     AddLoad();
     AddUnload();
     Add("models", "List the loaded models and where their slices are", true,
@@ -142,6 +144,17 @@ class Parser {
     AddPartition(sub, build.partition);
     sub->add_option("--save-plan", build.save_plan, "Write the plan that the model was cut by, to read or edit")
         ->type_name("FILE");
+  }
+
+  void AddPlan() {
+    PlanArguments& plan = arguments_.plan;
+    CLI::App* sub = Add("plan", "Show how a model would be cut over a cluster, and why, without building it", false,
+                        [this](Session& s) { return RunPlan(s, arguments_.plan); });
+    sub->add_option("MODEL", plan.model, "The model: ONNX, or AIR (.air)")->required()->type_name("FILE");
+    sub->add_option("--input-shape", plan.input_shape, "Shapes of the inputs: \"input_ids:1,128;mask:1,128\"")->type_name("SHAPES");
+    AddPartition(sub, plan.partition);
+    sub->add_option("--save-plan", plan.save_plan, "Write the plan, to read, edit or build by")->type_name("FILE");
+    sub->add_option("--html", plan.html, "Draw stages, devices, shardings and times on one page")->type_name("FILE");
   }
 
   void AddLoad() {

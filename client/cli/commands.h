@@ -37,6 +37,16 @@ struct BuildArguments {
 };
 absl::StatusOr<int> RunBuild(Session& session, const BuildArguments& arguments);
 
+struct PlanArguments {
+  std::string model;
+  std::string input_shape;
+  std::string html;       // where to draw the plan; empty: nowhere
+  std::string save_plan;  // where to write the plan file; empty: nowhere
+  PartitionArguments partition;
+};
+// Plans in this process: nothing is built, and no coordinator is asked.
+absl::StatusOr<int> RunPlan(Session& session, const PlanArguments& arguments);
+
 struct LoadArguments {
   std::string om;
   std::string name;

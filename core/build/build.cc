@@ -56,10 +56,10 @@ SlicedModel Replicate(Graph graph, ModelInfo info, const Cluster& cluster) {
   return model;
 }
 
-absl::StatusOr<SlicedModel> MakeModel(const std::string& model_path, const BuildOptions& options,
-                                      const ProgressFunction& progress, const WaitLimit& limit) {
-  if (options.slices) return BuildSlices(options, progress, limit);
-  if (options.parallel) RETURN_IF_ERROR(CheckSizes(*options.parallel, options.cluster));
+}  // namespace
+
+absl::StatusOr<Graph> PrepareModel(const std::string& model_path, const InputShapes& input_shapes,
+                                   const ProgressFunction& progress, const WaitLimit& limit) {
   Report(progress, "import", 0);
   RETURN_IF_ERROR(limit.Check("the build"));
   ASSIGN_OR_RETURN_WITH(Graph graph, ImportModel(model_path), "import");
@@ -68,14 +68,23 @@ absl::StatusOr<SlicedModel> MakeModel(const std::string& model_path, const Build
   Report(progress, "optimize", 0);
   RETURN_IF_ERROR(limit.Check("the build"));
   CpuEvaluator evaluator;
-  RETURN_IF_ERROR_WITH(Optimize(graph, options.input_shapes,
+  RETURN_IF_ERROR_WITH(Optimize(graph, input_shapes,
                                 [&](const Graph& g, const Node& node, absl::Span<const Tensor> inputs) {
                                   return evaluator.Evaluate(g, node, inputs);
                                 }),
                        "optimize");
   Report(progress, "optimize", 1, absl::StrCat(graph.num_nodes(), " nodes left"));
   RETURN_IF_ERROR(limit.Check("the build"));
+  return graph;
+}
 
+namespace {
+
+absl::StatusOr<SlicedModel> MakeModel(const std::string& model_path, const BuildOptions& options,
+                                      const ProgressFunction& progress, const WaitLimit& limit) {
+  if (options.slices) return BuildSlices(options, progress, limit);
+  if (options.parallel) RETURN_IF_ERROR(CheckSizes(*options.parallel, options.cluster));
+  ASSIGN_OR_RETURN(Graph graph, PrepareModel(model_path, options.input_shapes, progress, limit));
   std::string name = options.model_name;
   if (name.empty()) name = std::filesystem::path(model_path).stem().string();
   ModelInfo info = DescribeModel(graph, name, model_path);

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "core/base/deadline.h"
 #include "core/cluster/cluster.h"
+#include "core/graph/graph.h"
 #include "core/om/model.h"
 #include "core/partition/parallel_options.h"
 #include "core/passes/passes.h"
@@ -40,6 +41,10 @@ struct BuildProgress {
 
 // Parses "input_ids:1,128;mask:1,128" (the form of --input-shape). INVALID_ARGUMENT names the part that is wrong.
 absl::StatusOr<InputShapes> ParseInputShapes(absl::string_view text);
+
+// The front half of a build: the model at `model_path` imported, specialised and optimised, ready to be planned.
+absl::StatusOr<Graph> PrepareModel(const std::string& model_path, const InputShapes& input_shapes,
+                                   const std::function<void(const BuildProgress&)>& progress, const WaitLimit& limit = {});
 
 // Builds the model at `model_path` (by extension: ONNX, or AIR) in memory; weights stay mapped. With `options.slices`
 // the path is not looked at. `limit` is looked at between and inside phases. Errors carry the phase: "plan: …".

@@ -38,4 +38,14 @@ LinkCost Cluster::Link(int a, int b) const {
   return x.cluster == y.cluster && x.node == y.node ? intra_node_ : inter_node_;
 }
 
+Cluster Cluster::Scaled(double link_bandwidth, double memory) const {
+  Cluster scaled = *this;
+  scaled.intra_node_.beta_seconds_per_byte /= link_bandwidth;
+  scaled.inter_node_.beta_seconds_per_byte /= link_bandwidth;
+  for (ClusterDevice& device : scaled.devices_) {
+    device.memory_bytes = static_cast<int64_t>(static_cast<double>(device.memory_bytes) * memory);
+  }
+  return scaled;
+}
+
 }  // namespace omserve

@@ -60,6 +60,9 @@ class Cluster {
   int num_devices() const { return static_cast<int>(devices_.size()); }
   int num_nodes() const;
 
+  // The same cluster with links and memories of so many times the size: for asking what would change.
+  Cluster Scaled(double link_bandwidth, double memory) const;
+
   // The link between two devices given by position: inside a node, or between nodes.
   LinkCost Link(int a, int b) const;
 

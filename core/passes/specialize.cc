@@ -64,7 +64,7 @@ absl::Status FixInputs(Graph& graph, const InputShapes& shapes) {
     const Shape& shape = data.output().shape;
     for (size_t i = 0; i < shape.size(); ++i) {
       if (shape[i] != kUnknownDim) continue;
-      return absl::InvalidArgumentError(absl::StrCat("input '", data.name(), "' has unknown dimension ", i,
+      return absl::InvalidArgumentError(absl::StrCat("EF1008: input '", data.name(), "' has unknown dimension ", i,
                                                      " and no shape was given; give --input-shape \"",
                                                      Suggestion(data), "\" with the sizes you need"));
     }

@@ -1,0 +1,204 @@
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "client/cli/commands.h"
+#include "client/cli/partition.h"
+#include "client/cli/plan_html.h"
+#include "client/cli/text.h"
+#include "core/base/file.h"
+#include "core/base/status.h"
+#include "core/build/build.h"
+#include "core/partition/choose.h"
+#include "core/partition/explain.h"
+#include "core/partition/plan_file.h"
+
+namespace omserve::cli {
+namespace {
+
+using nlohmann::ordered_json;
+
+constexpr size_t kDearest = 10;
+
+std::string Milliseconds(double seconds) { return absl::StrFormat("%.3f ms", seconds * 1e3); }
+
+template <typename Item>
+std::vector<const Item*> Dearest(const std::vector<Item>& items) {
+  std::vector<const Item*> dearest;
+  for (const Item& item : items) {
+    if (item.seconds > 0) dearest.push_back(&item);
+  }
+  std::stable_sort(dearest.begin(), dearest.end(), [](const Item* a, const Item* b) { return a->seconds > b->seconds; });
+  if (dearest.size() > kDearest) dearest.resize(kDearest);
+  return dearest;
+}
+
+std::string Difference(double seconds, double before) {
+  const double percent = 100 * (seconds / before - 1);
+  if (std::abs(percent) < 0.05) return absl::StrCat(Milliseconds(seconds), " (the same)");
+  return absl::StrFormat("%s (%+.1f %%)", Milliseconds(seconds), percent);
+}
+
+// What the plan would be on a cluster that differs in one thing.
+struct Change {
+  std::string what;
+  double seconds = 0;   // 0: no plan
+  std::string outcome;  // why there is none
+};
+
+std::vector<Change> WhatWouldChange(const Graph& graph, const Cluster& cluster, const ParallelOptions& options) {
+  std::vector<Change> changes;
+  if (!options.plan.empty()) return changes;  // the plan is given: nothing is left to choose
+  for (const auto& [what, links, memory] : {std::tuple<const char*, double, double>{"links twice as fast", 2, 1},
+                                            {"links half as fast", 0.5, 1},
+                                            {"twice the memory", 1, 2},
+                                            {"half the memory", 1, 0.5}}) {
+    const absl::StatusOr<Plan> plan = PlanModel(graph, cluster.Scaled(links, memory), options);
+    if (plan.ok()) {
+      changes.push_back({what, plan->seconds, ""});
+    } else {
+      changes.push_back({what, 0, std::string(plan.status().message())});
+    }
+  }
+  return changes;
+}
+
+ordered_json ToJson(const std::string& model, const PlanReport& report, const std::vector<Change>& changes) {
+  ordered_json stages = ordered_json::array();
+  for (const PlanReport::Stage& stage : report.stages) {
+    ordered_json axis_bytes = ordered_json::object();
+    for (const auto& [axis, bytes] : stage.axis_bytes) axis_bytes[absl::StrCat(axis)] = bytes;
+    stages.push_back({{"devices", stage.devices},
+                      {"mesh", stage.axes},
+                      {"seconds", stage.seconds},
+                      {"compute_seconds", stage.compute_seconds},
+                      {"communication_seconds", stage.communication_seconds},
+                      {"weight_bytes", stage.weight_bytes},
+                      {"value_bytes", stage.value_bytes},
+                      {"memory_bytes", stage.memory_bytes},
+                      {"axis_bytes", axis_bytes}});
+  }
+  ordered_json operators = ordered_json::array();
+  for (const PlanReport::Operator* op : Dearest(report.operators)) {
+    operators.push_back({{"name", op->name}, {"type", op->type}, {"stage", op->stage}, {"outputs", op->outputs},
+                         {"seconds", op->seconds}, {"weight_bytes", op->weight_bytes}});
+  }
+  ordered_json reshards = ordered_json::array();
+  for (const PlanReport::Reshard* reshard : Dearest(report.reshards)) {
+    reshards.push_back({{"producer", reshard->producer}, {"reader", reshard->reader}, {"from", reshard->from}, {"to", reshard->to},
+                        {"steps", reshard->steps}, {"seconds", reshard->seconds}, {"bytes", reshard->bytes}});
+  }
+  ordered_json would = ordered_json::array();
+  for (const Change& change : changes) {
+    if (change.outcome.empty()) {
+      would.push_back({{"change", change.what}, {"seconds", change.seconds}});
+    } else {
+      would.push_back({{"change", change.what}, {"error", change.outcome}});
+    }
+  }
+  return {{"model", model},
+          {"seconds", report.seconds},
+          {"lower_bound", report.lower_bound},
+          {"exact", report.exact},
+          {"engine", report.engine},
+          {"seconds_between_answers", report.seconds_between_answers},
+          {"replicas", report.replicas},
+          {"stages", stages},
+          {"dearest_operators", operators},
+          {"dearest_reshards", reshards},
+          {"what_would_change", would}};
+}
+
+std::string ToText(const std::string& model, const PlanReport& report, const std::vector<Change>& changes) {
+  std::string text = absl::StrCat("plan of ", model, "\n  one run:  ", Milliseconds(report.seconds), ", ",
+                                  report.exact ? "optimal for these stages and meshes"
+                                               : absl::StrFormat("at most %.1f %% above the bound of %s",
+                                                                 100 * (report.seconds / std::max(1e-300, report.lower_bound) - 1),
+                                                                 Milliseconds(report.lower_bound)),
+                                  " (", report.engine, ")\n");
+  absl::StrAppendFormat(&text, "  at most:  %.1f runs a second, %d replicas with requests in all stages\n\n",
+                        report.replicas / std::max(1e-12, report.seconds_between_answers), report.replicas);
+  Table stages({"STAGE", "DEVICES", "MESH", "TIME", "COMPUTE", "COMMUNICATION", "MEMORY OF A DEVICE", "SENT, BY AXIS"});
+  for (size_t s = 0; s < report.stages.size(); ++s) {
+    const PlanReport::Stage& stage = report.stages[s];
+    const std::string devices = stage.devices.size() <= 4 ? absl::StrJoin(stage.devices, ",")
+                                                          : absl::StrCat(stage.devices.front(), " … ", stage.devices.back());
+    std::vector<std::string> sent;
+    for (const auto& [axis, bytes] : stage.axis_bytes) sent.push_back(absl::StrCat(axis, ": ", BytesText(static_cast<uint64_t>(bytes))));
+    stages.AddRow({absl::StrCat(s), devices, stage.axes.empty() ? "1" : absl::StrJoin(stage.axes, "x"), Milliseconds(stage.seconds),
+                   Milliseconds(stage.compute_seconds), Milliseconds(stage.communication_seconds),
+                   absl::StrCat(BytesText(static_cast<uint64_t>(stage.weight_bytes + stage.value_bytes)), " of ",
+                                stage.memory_bytes > 0 ? BytesText(static_cast<uint64_t>(stage.memory_bytes)) : "an unknown size"),
+                   absl::StrJoin(sent, ", ")});
+  }
+  absl::StrAppend(&text, stages.ToString());
+  Table operators({"DEAREST OPERATORS", "TYPE", "STAGE", "SHARDING", "TIME", "WEIGHTS"});
+  for (const PlanReport::Operator* op : Dearest(report.operators)) {
+    operators.AddRow({op->name, op->type, absl::StrCat(op->stage), absl::StrJoin(op->outputs, " "), Milliseconds(op->seconds),
+                      BytesText(static_cast<uint64_t>(op->weight_bytes))});
+  }
+  absl::StrAppend(&text, "\n", operators.ToString());
+  Table reshards({"DEAREST RESHARDS", "READ BY", "FROM", "TO", "TIME", "SENT"});
+  for (const PlanReport::Reshard* reshard : Dearest(report.reshards)) {
+    reshards.AddRow({reshard->producer, reshard->reader, reshard->from, reshard->to, Milliseconds(reshard->seconds),
+                     BytesText(static_cast<uint64_t>(reshard->bytes))});
+  }
+  if (!reshards.empty()) absl::StrAppend(&text, "\n", reshards.ToString());
+  if (!changes.empty()) absl::StrAppend(&text, "\nwhat would change\n");
+  for (const Change& change : changes) {
+    absl::StrAppend(&text, "  ", change.what, ": ",
+                    change.outcome.empty()
+                        ? Difference(change.seconds, report.seconds)
+                        : change.outcome,
+                    "\n");
+  }
+  return text;
+}
+
+}  // namespace
+
+absl::StatusOr<int> RunPlan(Session& session, const PlanArguments& arguments) {
+  ASSIGN_OR_RETURN(const PartitionTexts texts, ReadPartition(arguments.partition));
+  const Cluster local = Cluster::Local(1);
+  ASSIGN_OR_RETURN(const Cluster cluster,
+                   Cluster::FromJson(texts.cluster_config.empty() ? local.source_json() : texts.cluster_config,
+                                     arguments.partition.cluster_config));
+  ParallelOptions options;
+  if (!texts.parallel_config.empty()) {
+    ASSIGN_OR_RETURN(options, ParallelOptions::FromJson(texts.parallel_config, arguments.partition.parallel));
+  } else {
+    options.data_parallel_size = cluster.num_devices();  // what a build without a policy does
+  }
+  RETURN_IF_ERROR(CheckSizes(options, cluster));
+  InputShapes shapes;
+  if (!arguments.input_shape.empty()) {
+    ASSIGN_OR_RETURN(shapes, ParseInputShapes(arguments.input_shape));
+  }
+  const client::ProgressCallback progress = session.progress();
+  ASSIGN_OR_RETURN(const Graph graph, PrepareModel(arguments.model, shapes, [&](const BuildProgress& step) {
+                     if (progress) progress({step.phase, step.fraction, step.message});
+                   }));
+  ASSIGN_OR_RETURN_WITH(const Plan plan, PlanModel(graph, cluster, options), "plan");
+  ASSIGN_OR_RETURN(const PlanReport report, ExplainPlan(graph, cluster, plan));
+
+  if (!arguments.save_plan.empty()) {
+    RETURN_IF_ERROR(WriteFileAtomically(arguments.save_plan, PlanToText(graph, cluster, plan)));
+  }
+  const std::string name = std::filesystem::path(arguments.model).stem().string();
+  if (!arguments.html.empty()) RETURN_IF_ERROR(WriteFileAtomically(arguments.html, PlanHtml(name, report)));
+  const std::vector<Change> changes = WhatWouldChange(graph, cluster, options);
+  if (session.json()) {
+    session.PrintJson(ToJson(name, report, changes));
+  } else {
+    session.Print(ToText(name, report, changes));
+  }
+  return 0;
+}
+
+}  // namespace omserve::cli
