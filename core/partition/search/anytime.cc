@@ -284,13 +284,8 @@ class Anytime {
       for (auto it = program_chain_.rbegin(); it != program_chain_.rend(); ++it) choice = (*it)->Expand(choice);
       best_.Offer(network_, choice);
     }
-    if (result.proven) {
-      best_.RaiseBound(best_.cost);
-      best_.proven = true;
-      engine_ = "contraction+message passing+integer program";
-    } else {
-      best_.RaiseBound(std::min(program_upper_, bound));
-    }
+    best_.RaiseBound(std::min(program_upper_, bound));
+    if (best_.proven) engine_ = "contraction+message passing+integer program";
     program_ = nullptr;
     return best_.proven;
   }
@@ -332,7 +327,7 @@ bool Incumbent::Offer(const CostNetwork& network, const std::vector<int>& candid
 void Incumbent::RaiseBound(double bound) {
   if (integral) bound = std::ceil(bound);
   lower_bound = std::max(lower_bound, bound);
-  if (feasible && lower_bound >= cost) {
+  if (feasible && lower_bound >= cost - (integral ? 0 : 1e-9 * std::abs(cost))) {
     lower_bound = cost;
     proven = true;
   }

@@ -194,8 +194,7 @@ IntegerProgramResult SolveIntegerProgram(const CostNetwork& network, double lowe
     const double slack = 1e-6 * std::max(1.0, scale * range);  // what the solver's tolerances can hide
     if (Cbc_isProvenInfeasible(model.get())) {
       // Nothing below the cutoff.
-      result.proven = true;
-      result.bound = upper_bound;
+      result.bound = std::max(result.bound, upper_bound - slack / scale);
       return result;
     }
     const double possible = (Cbc_getBestPossibleObjValue(model.get()) - slack) / scale;
@@ -210,8 +209,8 @@ IntegerProgramResult SolveIntegerProgram(const CostNetwork& network, double lowe
     const size_t before = rows.size();
     AddBroken(network, use, rows);
     if (network.ExcessOf(choice).row < 0) {
+      if (optimal) result.bound = std::max(result.bound, network.CostOf(choice) - slack / scale);
       result.choice = std::move(choice);
-      result.proven = optimal;
       return result;
     }
     if (rows.size() == before) return result;  // broken only by the solver's own tolerance
@@ -235,7 +234,7 @@ std::unique_ptr<IntegerProgramTask> IntegerProgramTask::Start(const CostNetwork&
     const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
     if (nowhere < 0 || dup2(nowhere, STDOUT_FILENO) < 0 || dup2(nowhere, STDERR_FILENO) < 0) _exit(1);
     const IntegerProgramResult result = SolveIntegerProgram(network, lower_bound, upper_bound, incumbent, prices, deadline);
-    std::vector<double> message = {result.proven ? 1.0 : 0.0, result.bound};
+    std::vector<double> message = {result.bound};
     message.insert(message.end(), result.choice.begin(), result.choice.end());
     const char* bytes = reinterpret_cast<const char*>(message.data());
     size_t left = message.size() * sizeof(double);
@@ -274,12 +273,11 @@ bool IntegerProgramTask::Ended(absl::Duration wait) {
     }
     Stop();
     // A solver that died has sent nothing, or a part: then it has proven nothing.
-    if (received_.size() < 2 * sizeof(double) || received_.size() % sizeof(double) != 0) break;
+    if (received_.size() < sizeof(double) || received_.size() % sizeof(double) != 0) break;
     std::vector<double> message(received_.size() / sizeof(double));
     std::memcpy(message.data(), received_.data(), received_.size());
-    result_.proven = message[0] != 0;
-    result_.bound = message[1];
-    for (size_t i = 2; i < message.size(); ++i) result_.choice.push_back(static_cast<int>(message[i]));
+    result_.bound = message[0];
+    for (size_t i = 1; i < message.size(); ++i) result_.choice.push_back(static_cast<int>(message[i]));
   }
   return true;
 }

@@ -14,9 +14,9 @@
 namespace omserve {
 
 struct IntegerProgramResult {
-  bool proven = false;       // no choice is cheaper than `bound`
   std::vector<int> choice;   // the best found that keeps the rows; empty when none
-  double bound = 0;          // certified up to the solver's tolerances
+  // No choice is cheaper; what the solver's tolerances (a millionth of upper - lower bound) can hide is taken off.
+  double bound = 0;
 };
 
 // Searches for something cheaper than `upper_bound` (infinity when nothing is known). `lower_bound` is known to hold;
