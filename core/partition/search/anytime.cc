@@ -251,7 +251,7 @@ class Anytime {
     if (EntriesOf(smaller->core()) > kIntegerProgramEntries) return false;
     const auto offer = [&](const std::vector<int>& choice) { Offer(smaller->Expand(choice)); };
     const FlatNetwork flat(smaller->core());
-    const BranchResult branch = BranchAndBound(flat, kInfinity, 200'000);
+    const BranchResult branch = BranchAndBound(flat, kInfinity, options_.max_branch_nodes);
     if (!branch.choice.empty() || flat.variables() == 0) offer(branch.choice);
     if (branch.proven) {
       best_.RaiseBound(best_.cost);
@@ -260,14 +260,37 @@ class Anytime {
       return true;
     }
     if (options_.level == SearchLevel::kO1) return false;
+    // The dearest rows keep their price; the rest of the bound is rebuilt without the others.
+    constexpr size_t kMostPrices = 200;
     std::vector<double> prices(smaller->rows().size());
     for (size_t row = 0; row < prices.size(); ++row) prices[row] = dual.best_prices()[smaller->rows()[row]];
-    std::vector<int> incumbent = smaller->Restrict(Restrict(best_.choice));
-    if (smaller->core().CostOf(incumbent) == kInfinity || smaller->core().ExcessOf(incumbent).row >= 0) incumbent.clear();
-    program_offset_ = offset() + smaller->offset();
+    std::vector<double> sorted = prices;
+    std::sort(sorted.rbegin(), sorted.rend());
+    const double least_price = sorted.size() > kMostPrices ? std::max(sorted[kMostPrices], 0.0) : 0;
+    for (double& price : prices) price = price > least_price ? price : 0;
+    Dual polished(flat);
+    polished.SetPrices(prices);
+    for (int i = 0; i < 200 && !Over(); ++i) polished.Settle();
+    double constant = 0;
+    CostNetwork program = polished.Reparametrised(smaller->core(), constant);
+    program_offset_ = offset() + smaller->offset() + constant;
     program_upper_ = best_.cost;
-    program_ = IntegerProgramTask::Start(smaller->core(), best_.lower_bound - program_offset_, best_.cost - program_offset_,
-                                         incumbent, prices, limit_.deadline);
+    // All terms are >= 0: one that is above the bound by itself is in nothing better.
+    const double most = (best_.cost - program_offset_) * (1 + 1e-9) + 1e-6;
+    for (auto& unary : program.unary) {
+      // Values stay columns, however dear: the program has no place for a forbidden one.
+      for (double& cost : unary) cost = std::min(cost, 2 * most);
+    }
+    for (auto& edge : program.edges) {
+      for (double& cost : edge.cost) cost = cost > most ? kInfinity : cost;
+    }
+    std::vector<int> incumbent = smaller->Restrict(Restrict(best_.choice));
+    if (smaller->core().CostOf(incumbent) == kInfinity || program.CostOf(incumbent) == kInfinity ||
+        smaller->core().ExcessOf(incumbent).row >= 0) {
+      incumbent.clear();
+    }
+    program_ = IntegerProgramTask::Start(program, best_.lower_bound - program_offset_, best_.cost - program_offset_, incumbent,
+                                         prices, limit_.deadline);
     program_chain_ = chain_;
     owned_.push_back(std::make_unique<Contraction>(*std::move(smaller)));
     program_chain_.push_back(owned_.back().get());

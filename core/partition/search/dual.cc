@@ -181,6 +181,29 @@ CostNetwork Dual::Pruned(const CostNetwork& network, double upper_bound, bool pa
   return pruned;
 }
 
+CostNetwork Dual::Reparametrised(const CostNetwork& network, double& constant) const {
+  CostNetwork result = network;
+  constant = 0;
+  for (size_t row = 0; row < prices_.size(); ++row) constant -= prices_[row] * network_.slack[row];
+  const auto shift = [&](std::vector<double>& costs) {
+    const double least = *std::min_element(costs.begin(), costs.end());
+    for (double& cost : costs) cost -= least;
+    constant += least;
+  };
+  for (int v = 0; v < network_.variables(); ++v) {
+    Gather(v, result.unary[v].data());
+    shift(result.unary[v]);
+    for (const auto& link : network_.LinksOf(v)) {
+      if (link.own > link.across) continue;
+      std::vector<double>& costs = result.edges[static_cast<size_t>(link.edge)].cost;
+      const size_t width = static_cast<size_t>(network_.size[link.other]);
+      for (size_t i = 0; i < costs.size(); ++i) costs[i] += message_[link.message + i / width] + message_[link.other_message + i % width];
+      shift(costs);
+    }
+  }
+  return result;
+}
+
 void Dual::MovePrices(double upper_bound) {
   if (prices_.empty()) return;
   const std::vector<double> excess = network_.Excess(labelling_);

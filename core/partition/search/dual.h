@@ -32,6 +32,9 @@ class Dual {
   // After Bound(): the network the dual was made of, without the values and pairs that only choices dearer than
   // `upper_bound` have. `pairs` says whether pairs are looked at too.
   CostNetwork Pruned(const CostNetwork& network, double upper_bound, bool pairs) const;
+  // The same network with what the messages have moved, prices of memory included, all costs >= 0: for every choice
+  // cost(network) = cost(result) + constant + sum of price * (slack - use) over the rows.
+  CostNetwork Reparametrised(const CostNetwork& network, double& constant) const;
   // True when the bound has stopped rising.
   bool settled() const { return step_ < 1e-4; }
 

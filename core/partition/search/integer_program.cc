@@ -40,7 +40,8 @@ struct Matrix {
 
 class Program {
  public:
-  Program(const CostNetwork& network, double scale) : network_(network), scale_(scale) {
+  Program(const CostNetwork& network, const std::vector<double>& prices, double scale)
+      : network_(network), prices_(prices), scale_(scale) {
     int next = 0;
     for (const auto& unary : network.unary) {
       first_column_.push_back(next);
@@ -98,14 +99,22 @@ class Program {
         }
       }
     }
+    // What a priced row leaves free costs its price.
+    for (size_t r = 0; r < rows.size(); ++r) {
+      const double price = prices_[static_cast<size_t>(rows[r])];
+      if (price == 0) continue;
+      matrix.Put(structural_rows_ + static_cast<int>(r), 1);
+      matrix.EndColumn(price * RowScale(rows[r]) * scale_);
+    }
     const size_t n_rows = static_cast<size_t>(structural_rows_) + rows.size();
     std::vector<double> lower(n_rows, 0), upper(n_rows, 0);
     for (size_t v = 0; v < network_.unary.size(); ++v) lower[v] = upper[v] = 1;
     for (size_t r = 0; r < rows.size(); ++r) {
-      lower[static_cast<size_t>(structural_rows_) + r] = -1e30;
-      upper[static_cast<size_t>(structural_rows_) + r] = network_.row_limit[static_cast<size_t>(rows[r])] / RowScale(rows[r]);
+      const size_t at = static_cast<size_t>(structural_rows_) + r;
+      upper[at] = network_.row_limit[static_cast<size_t>(rows[r])] / RowScale(rows[r]);
+      lower[at] = prices_[static_cast<size_t>(rows[r])] == 0 ? -1e30 : upper[at];
     }
-    std::vector<double> column_lower(static_cast<size_t>(matrix.columns()), 0), column_upper(static_cast<size_t>(matrix.columns()), 1);
+    std::vector<double> column_lower(static_cast<size_t>(matrix.columns()), 0), column_upper(static_cast<size_t>(matrix.columns()), 1e30);
     Cbc_Model* model = Cbc_newModel();
     Cbc_loadProblem(model, matrix.columns(), static_cast<int>(n_rows), matrix.start.data(), matrix.index.data(), matrix.value.data(),
                     column_lower.data(), column_upper.data(), matrix.objective.data(), lower.data(), upper.data());
@@ -143,6 +152,7 @@ class Program {
   double RowScale(int row) const { return std::max(1.0, std::abs(network_.row_limit[static_cast<size_t>(row)]) * 1e-3); }
 
   const CostNetwork& network_;
+  const std::vector<double>& prices_;
   const double scale_;
   std::vector<int> first_column_, row_of_edge_;
   std::vector<std::vector<int>> edges_of_, usages_of_;
@@ -173,18 +183,14 @@ IntegerProgramResult SolveIntegerProgram(const CostNetwork& network, double lowe
   // The solver's tolerances are absolute: the range that matters is brought to at most a million.
   const double range = std::max(upper_bound - lower_bound, 1.0);
   const double scale = upper_bound == kInfinity ? 1.0 : std::min(1.0, 1e6 / range);
-  const Program program(network, scale);
+  const Program program(network, prices, scale);
   std::set<int> rows;
   for (int row = 0; row < static_cast<int>(prices.size()); ++row) {
     if (prices[row] > 0) rows.insert(row);
   }
-  constexpr size_t kMostRows = 200;
-  if (network.row_limit.size() <= kMostRows) {
+  constexpr size_t kFewRows = 200;
+  if (network.row_limit.size() <= kFewRows) {
     for (int row = 0; row < static_cast<int>(network.row_limit.size()); ++row) rows.insert(row);
-  } else if (rows.size() > kMostRows) {
-    std::vector<int> dear(rows.begin(), rows.end());
-    std::partial_sort(dear.begin(), dear.begin() + kMostRows, dear.end(), [&](int x, int y) { return prices[x] > prices[y]; });
-    rows = std::set<int>(dear.begin(), dear.begin() + kMostRows);
   }
   while (true) {
     const double seconds = absl::ToDoubleSeconds(deadline - absl::Now());
@@ -209,7 +215,7 @@ IntegerProgramResult SolveIntegerProgram(const CostNetwork& network, double lowe
     const size_t before = rows.size();
     AddBroken(network, use, rows);
     if (network.ExcessOf(choice).row < 0) {
-      if (optimal) result.bound = std::max(result.bound, network.CostOf(choice) - slack / scale);
+      if (optimal) result.bound = std::max(result.bound, (Cbc_getObjValue(model.get()) - slack) / scale);
       result.choice = std::move(choice);
       return result;
     }

@@ -19,8 +19,10 @@ struct IntegerProgramResult {
   double bound = 0;
 };
 
-// Searches for something cheaper than `upper_bound` (infinity when nothing is known). `lower_bound` is known to hold;
-// `incumbent` (may be empty) costs upper_bound; rows with a price are in the program from the start. Sequential.
+// Minimises cost + sum of price * (limit - use) over the rows: what Dual::Reparametrised leaves, with costs no larger than
+// the gap. (Large costs that cancel would drown the answer in the solver's tolerances.) Searches for something cheaper than
+// `upper_bound`; `lower_bound` is known to hold; `incumbent` may be empty; rows with a price are in the program from the
+// start. Sequential.
 IntegerProgramResult SolveIntegerProgram(const CostNetwork& network, double lower_bound, double upper_bound,
                                          const std::vector<int>& incumbent, const std::vector<double>& prices,
                                          absl::Time deadline);

@@ -75,7 +75,7 @@ absl::StatusOr<std::string> RunEngines(const CostNetwork& network, const Contrac
     }
   }
   {
-    const BranchResult branch = BranchAndBound(FlatNetwork(core), kInfinity, 20'000);
+    const BranchResult branch = BranchAndBound(FlatNetwork(core), kInfinity, std::min<int64_t>(options.max_branch_nodes, 20'000));
     if (!branch.choice.empty()) best.Offer(network, contraction.Expand(branch.choice));
     if (branch.proven) {
       if (best.feasible) {

@@ -30,6 +30,8 @@ struct SolveOptions {
   std::vector<int> warm_start = {};  // a choice to begin from; empty for none
   // The largest table elimination may make.
   int64_t max_table_entries = 20'000'000;
+  // Partial choices that branch and bound may look at before other engines take over; 0 leaves it out.
+  int64_t max_branch_nodes = 200'000;
 };
 
 // INVALID_ARGUMENT for a malformed network; FAILED_PRECONDITION when it is proven that forbidden pairs leave no choice

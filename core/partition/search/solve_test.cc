@@ -160,6 +160,27 @@ TEST(SolveTest, LargerNetworksAreProvenOrBounded) {
   }
 }
 
+// Without branch and bound the message passing, its pruning and the integer program have to find and prove the optimum.
+TEST(SolveTest, LaterEnginesEqualBruteForce) {
+  std::mt19937 rng(7);
+  int proven = 0, feasible = 0;
+  for (int i = 0; i < 150; ++i) {
+    const CostNetwork network = RandomNetwork(rng, {.max_variables = 9, .density = 0.25, .forbidden = 0.05, .rows = 1 + i % 4});
+    bool any = false;
+    const double expected = BruteForce(network, &any);
+    if (expected == kInfinity) continue;
+    auto solution = Solve(network, {.time_budget = absl::Milliseconds(300), .max_branch_nodes = 0});
+    ASSERT_TRUE(solution.ok()) << solution.status();
+    ASSERT_LE(solution->lower_bound, expected) << "case " << i << " " << solution->engine;
+    ++feasible;
+    if (solution->exact) {
+      ++proven;
+      ASSERT_EQ(solution->cost, expected) << "case " << i << " " << solution->engine;
+    }
+  }
+  EXPECT_GT(proven, feasible * 9 / 10);
+}
+
 TEST(SolveTest, AdversarialShapes) {
   std::mt19937 rng(4);
   for (int i = 0; i < 200; ++i) {
