@@ -39,6 +39,7 @@ class Joiner {
   }
 
   absl::StatusOr<JoinedSlices> Join() {
+    RETURN_IF_ERROR(CheckCommunication());
     AddWorldGroup();
     if (relation_.edges.empty()) {
       RETURN_IF_ERROR(ShareInputs());
@@ -72,6 +73,18 @@ class Joiner {
   }
   size_t num_inputs(size_t rank) const { return slices_[rank].graph.inputs().size(); }
   size_t num_outputs(size_t rank) const { return slices_[rank].graph.outputs().size(); }
+
+  // Passes must neither remove nor add what other slices wait for.
+  absl::Status CheckCommunication() const {
+    for (size_t rank = 0; rank < slices_.size(); ++rank) {
+      ASSIGN_OR_RETURN(std::vector<int32_t> now, CommunicationOf(slices_[rank].graph));
+      std::vector<int32_t> known = slices_[rank].communication;
+      std::sort(now.begin(), now.end());
+      std::sort(known.begin(), known.end());
+      if (now != known) return absl::InternalError(absl::StrCat("'", file(rank), "': a pass changed its collectives"));
+    }
+    return absl::OkStatus();
+  }
 
   void AddWorldGroup() {
     for (const RelationGroup& group : joined_.groups) {

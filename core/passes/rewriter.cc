@@ -5,6 +5,7 @@
 
 #include "absl/algorithm/container.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "core/base/status.h"
 #include "core/ops/op.h"
@@ -184,7 +185,9 @@ absl::Status Rewriter::Replace(ValueId from, ValueId to) {
 }
 
 bool Rewriter::IsDead(const Node& node) const {
-  return !node.is_data() && node.num_outputs() > 0 && Uses(node.id()).empty();
+  // A rank that leaves out a collective keeps its peers waiting.
+  return !node.is_data() && node.num_outputs() > 0 && !absl::StartsWith(node.type(), "Hcom") &&
+         Uses(node.id()).empty();
 }
 
 void Rewriter::Erase(Node& node) {
