@@ -2,6 +2,7 @@
 // that already holds them is not cut again.
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -121,14 +122,25 @@ absl::StatusOr<Descs> InferReduce(const NodeView& view) {
   return Descs{view.input(0)};
 }
 
+absl::Status CheckTag(const NodeView& view) {
+  // The greatest tag of the communicators is kept for the exchanges of the V operators.
+  constexpr int64_t kMaxTag = int64_t{UINT32_MAX} - 1;
+  const int64_t tag = view.Attr<int64_t>("sr_tag");
+  if (tag >= 0 && tag <= kMaxTag) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("attribute 'sr_tag' is ", tag, "; it must be in [0, ", kMaxTag, "]"));
+}
+
 absl::StatusOr<Descs> InferSend(const NodeView& view) {
   RETURN_IF_ERROR(CheckGroup(view));
+  RETURN_IF_ERROR(CheckTag(view));
   RETURN_IF_ERROR(CheckRankAttr(view, "dest_rank"));
   return Descs{};
 }
 
 absl::StatusOr<Descs> InferReceive(const NodeView& view) {
   RETURN_IF_ERROR(CheckGroup(view));
+  RETURN_IF_ERROR(CheckTag(view));
   RETURN_IF_ERROR(CheckRankAttr(view, "src_rank"));
   // HCCL wants every dimension above 0; an empty tensor (a cache without entries) is sent like any other
   // here.
@@ -142,6 +154,82 @@ absl::StatusOr<Descs> InferAllToAll(const NodeView& view) {
   RETURN_IF_ERROR(CheckGroup(view));
   RETURN_IF_ERROR(CheckMinRank(view, 0, 1));
   return Descs{view.input(0)};
+}
+
+// Counts and displacements of the V operators: int64, of `rank` dimensions.
+absl::Status CheckCounts(const NodeView& view, const std::vector<int>& inputs, size_t rank) {
+  for (const int i : inputs) {
+    if (!view.has_input(i)) continue;
+    if (view.input(i).type == DataType::kInt64 && view.input_shape(i).size() == rank) continue;
+    return absl::InvalidArgumentError(absl::StrCat("input ", i, " is ", ToString(view.input(i)), "; it must be int64 of ",
+                                                   rank, rank == 1 ? " dimension" : " dimensions"));
+  }
+  return absl::OkStatus();
+}
+
+// How many elements parts take that lie at `displacements` (without: one after the other).
+absl::StatusOr<int64_t> ExtentOf(const std::vector<int64_t>& counts,
+                                 const std::optional<std::vector<int64_t>>& displacements) {
+  if (displacements && displacements->size() != counts.size()) {
+    return absl::InvalidArgumentError(absl::StrCat(counts.size(), " counts, but ", displacements->size(),
+                                                   " displacements; there must be one of each for each rank"));
+  }
+  int64_t extent = 0;
+  for (size_t i = 0; i < counts.size(); ++i) {
+    const int64_t begin = displacements ? (*displacements)[i] : extent;
+    if (begin < 0 || counts[i] < 0 || counts[i] > INT64_MAX - begin) {
+      return absl::InvalidArgumentError(absl::StrCat("count ", counts[i], " at displacement ", begin, " of rank ", i,
+                                                     "; both must be at least 0"));
+    }
+    extent = std::max(extent, begin + counts[i]);
+  }
+  return extent;
+}
+
+// Rank r gets the send_counts[r] elements at send_displacements[r], and puts those from rank r, recv_counts[r] of
+// them, to recv_displacements[r].
+absl::StatusOr<Descs> InferAllToAllV(const NodeView& view) {
+  RETURN_IF_ERROR(CheckGroup(view));
+  RETURN_IF_ERROR(CheckCounts(view, {1, 2, 3, 4}, 1));
+  ASSIGN_OR_RETURN(const std::vector<int64_t> counts, view.ConstantInts(3));
+  ASSIGN_OR_RETURN(const std::vector<int64_t> displacements, view.ConstantInts(4));
+  ASSIGN_OR_RETURN(const int64_t extent, ExtentOf(counts, displacements));
+  return Descs{{view.input(0).type, {extent}}};
+}
+
+// As AllToAllV with parts one after the other; send_count_matrix[i][j] is what rank i sends to rank j.
+absl::StatusOr<Descs> InferAllToAllVC(const NodeView& view) {
+  RETURN_IF_ERROR(CheckGroup(view));
+  RETURN_IF_ERROR(CheckFusion(view, /*allow_one=*/false));
+  RETURN_IF_ERROR(CheckCounts(view, {1}, 2));
+  const int64_t ranks = view.input_shape(1)[0], rank = view.Attr<int64_t>("rank");
+  if (view.input_shape(1)[1] != ranks || rank < 0 || rank >= ranks) {
+    return absl::InvalidArgumentError(absl::StrCat("send_count_matrix is ", ToString(view.input(1)),
+                                                   " and attribute 'rank' is ", rank,
+                                                   "; it must be square, with a row for the rank"));
+  }
+  ASSIGN_OR_RETURN(const std::vector<int64_t> matrix, view.ConstantInts(1));
+  std::vector<int64_t> received;
+  for (int64_t i = 0; i < ranks; ++i) received.push_back(matrix[i * ranks + rank]);
+  ASSIGN_OR_RETURN(const int64_t extent, ExtentOf(received, std::nullopt));
+  return Descs{{view.input(0).type, {extent}}};
+}
+
+// The first send_count elements of every rank, recv_counts[r] from rank r, at recv_displacements[r].
+absl::StatusOr<Descs> InferAllGatherV(const NodeView& view) {
+  RETURN_IF_ERROR(CheckGroup(view));
+  RETURN_IF_ERROR(CheckCounts(view, {2, 3}, 1));
+  if (view.input(1).type != DataType::kInt64 || NumElements(view.input_shape(1)) != 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("send_count is ", ToString(view.input(1)), "; it must be one int64"));
+  }
+  ASSIGN_OR_RETURN(const std::vector<int64_t> counts, view.ConstantInts(2));
+  std::optional<std::vector<int64_t>> displacements;
+  if (view.has_input(3)) {
+    ASSIGN_OR_RETURN(displacements, view.ConstantInts(3));
+  }
+  ASSIGN_OR_RETURN(const int64_t extent, ExtentOf(counts, displacements));
+  return Descs{{view.input(0).type, {extent}}};
 }
 
 OpDef CollectiveDef(std::string type, std::vector<AttrDef> attrs, InferFunction infer) {
@@ -175,6 +263,23 @@ void AddCollectiveOps(OpRegistry& registry) {
   broadcast.inputs = {Dynamic("x")};
   broadcast.outputs = {"y*"};
   registry.Add(std::move(broadcast));
+
+  OpDef all_to_all_v = CollectiveDef("HcomAllToAllV", {}, InferAllToAllV);
+  all_to_all_v.inputs = {Required("send_data"), Required("send_counts"), Required("send_displacements"),
+                         Parameter("recv_counts"), Parameter("recv_displacements")};
+  all_to_all_v.outputs = {"recv_data"};
+  registry.Add(std::move(all_to_all_v));
+
+  OpDef all_to_all_vc = CollectiveDef("HcomAllToAllVC", {RequiredAttr<int64_t>("rank"), fusion, fusion_id},
+                                      InferAllToAllVC);
+  all_to_all_vc.inputs = {Required("send_data"), Parameter("send_count_matrix")};
+  all_to_all_vc.outputs = {"recv_data"};
+  registry.Add(std::move(all_to_all_vc));
+
+  OpDef all_gather_v = CollectiveDef("HcomAllGatherV", {}, InferAllGatherV);
+  all_gather_v.inputs = {Required("x"), Required("send_count"), Parameter("recv_counts"),
+                         OptionalParameter("recv_displacements")};
+  registry.Add(std::move(all_gather_v));
 
   OpDef send = CollectiveDef(
       "HcomSend", {RequiredAttr<int64_t>("sr_tag"), RequiredAttr<int64_t>("dest_rank")}, InferSend);

@@ -83,6 +83,11 @@ TEST(CollectiveTest, Errors) {
        invalid,
        "'root_rank' is -1"},
       {"HcomReceive", {}, Receive({-1}), invalid, "attributes 'shape' and 'dtype'"},
+      {"HcomReceive",
+       {},
+       With(Receive({1}), "sr_tag", int64_t{0xffffffff}),
+       invalid,
+       "'sr_tag' is 4294967295; it must be in [0, 4294967294]"},
   });
 }
 

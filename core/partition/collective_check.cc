@@ -32,7 +32,6 @@ constexpr RankList kRankLists[] = {
     {"HcomAllToAllV", 1, "send_counts"},        {"HcomAllToAllV", 2, "send_displacements"},
     {"HcomAllToAllV", 3, "recv_counts"},        {"HcomAllToAllV", 4, "recv_displacements"},
     {"HcomAllGatherV", 2, "recv_counts"},       {"HcomAllGatherV", 3, "recv_displacements"},
-    {"HcomReduceScatterV", 2, "send_counts"},   {"HcomReduceScatterV", 3, "send_displacements"},
 };
 
 class Matcher {
@@ -211,7 +210,6 @@ class Matcher {
     int sent = -1, received = -1;
     if (first.is("HcomAllToAllV")) sent = 1, received = 3;
     if (first.is("HcomAllGatherV")) sent = 1, received = 2;
-    if (first.is("HcomReduceScatterV")) sent = 2, received = 1;
     if (sent < 0) return absl::OkStatus();
     const int size = static_cast<int>(group.ranks.size());
     for (int from = 0; from < size; ++from) {
@@ -222,9 +220,8 @@ class Matcher {
         const auto& [receiver, receive_node] = meeting.members[to];
         const auto receives = View(receiver, receive_node).ConstantInts(received);
         if (!receives.ok() || receives->empty()) continue;
-        // A count for all ranks stands alone.
-        const int64_t out = sends->size() == 1 && size > 1 ? sends->front() : sends->at(to);
-        const int64_t in = receives->size() == 1 && size > 1 ? receives->front() : receives->at(from);
+        const int64_t out = sends->size() == 1 ? sends->front() : sends->at(to);  // a count for all ranks stands alone
+        const int64_t in = receives->at(from);
         if (out == in) continue;
         return Refuse(kRanksDiffer, "group '", group.name, "': ", Title(sender, *slices_[sender].graph->node(send_node)),
                       " gives rank ", to, " ", out, " elements, but in '", slices_[receiver].name, "' rank ", to,

@@ -1,5 +1,7 @@
 // Hcom* operators: the collectives of the run's backend.
 #include <algorithm>
+#include <cstdint>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <vector>
@@ -161,6 +163,161 @@ class ReceiveKernel : public CollectiveKernel {
   const int64_t tag_;
 };
 
+// A part of a buffer, in elements.
+struct Part {
+  int64_t begin = 0;
+  int64_t count = 0;
+};
+
+// What every V operator comes down to: part r of what is sent goes to rank r, part r of what is received comes from it.
+class ExchangeKernel : public CollectiveKernel {
+ public:
+  using CollectiveKernel::CollectiveKernel;
+  absl::Status Run(const void* const* inputs, void* const* outputs, KernelContext& context) override {
+    ASSIGN_OR_RETURN(CollectiveBackend * backend, Backend(context));
+    ASSIGN_OR_RETURN(const int size, backend->GroupSize(group_));
+    ASSIGN_OR_RETURN(const int rank, backend->GroupRank(group_));
+    std::vector<Part> sent(static_cast<size_t>(size)), received(static_cast<size_t>(size));
+    RETURN_IF_ERROR(SetParts(inputs, rank, sent, received));
+    RETURN_IF_ERROR(CheckParts("sends", sent, input_count_));
+    RETURN_IF_ERROR(CheckParts("receives", received, output_count_));
+    const auto* from = static_cast<const std::byte*>(inputs[0]);
+    auto* to = static_cast<std::byte*>(outputs[0]);
+    const int64_t element = static_cast<int64_t>(SizeOf(type_));
+    if (sent[rank].count != received[rank].count) {
+      return absl::InvalidArgumentError(absl::StrCat("rank ", rank, " of group '", group_, "' sends itself ",
+                                                     sent[rank].count, " elements and receives ",
+                                                     received[rank].count));
+    }
+    if (output_count_ > 0) std::memset(to, 0, static_cast<size_t>(output_count_ * element));
+    if (sent[rank].count > 0) {
+      std::memcpy(to + received[rank].begin * element, from + sent[rank].begin * element,
+                  static_cast<size_t>(sent[rank].count * element));
+    }
+    // A tournament: in each round every rank meets another one, and of a pair the lower one sends first. So nobody
+    // waits for one who waits, though a long message waits for its receiver.
+    const int players = size + size % 2, others = players - 1;
+    for (int round = 0; round < others; ++round) {
+      int peer = ((round - rank) % others + others) % others;
+      if (rank == others) peer = round * (players / 2) % others;
+      if (rank != others && peer == rank) peer = others;
+      if (peer >= size) continue;
+      const auto send = [&] {
+        return backend->Send(group_, from + sent[peer].begin * element, static_cast<size_t>(sent[peer].count), type_,
+                             peer, kExchangeTag, context.run.limit);
+      };
+      const auto receive = [&] {
+        return backend->Receive(group_, to + received[peer].begin * element,
+                                static_cast<size_t>(received[peer].count), type_, peer, kExchangeTag,
+                                context.run.limit);
+      };
+      RETURN_IF_ERROR(rank < peer ? send() : receive());
+      RETURN_IF_ERROR(rank < peer ? receive() : send());
+    }
+    return absl::OkStatus();
+  }
+
+ protected:
+  // Fills the parts, which have an element for each rank of the group.
+  virtual absl::Status SetParts(const void* const* inputs, int rank, std::vector<Part>& sent,
+                                std::vector<Part>& received) const = 0;
+
+  // INVALID_ARGUMENT unless an input with a value for each rank has as many as the group.
+  absl::Status CheckRanks(int64_t values, size_t ranks) const {
+    if (values == static_cast<int64_t>(ranks)) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        absl::StrCat("group '", group_, "' has ", ranks, " devices, but counts are given for ", values));
+  }
+
+ private:
+  static constexpr int64_t kExchangeTag = 0xffffffff;  // no operator's sr_tag: see core/ops/collective.cc
+
+  absl::Status CheckParts(const char* what, const std::vector<Part>& parts, int64_t count) const {
+    for (const Part& part : parts) {
+      if (part.begin >= 0 && part.count >= 0 && part.begin <= count && part.count <= count - part.begin) continue;
+      return absl::InvalidArgumentError(absl::StrCat("in group '", group_, "' it ", what, " ", part.count,
+                                                     " elements at ", part.begin, " of a tensor of ", count));
+    }
+    return absl::OkStatus();
+  }
+};
+
+void Place(std::vector<Part>& parts, const int64_t* counts, const int64_t* displacements) {
+  int64_t next = 0;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    parts[i] = {displacements != nullptr ? displacements[i] : next, counts[i]};
+    // What does not fit is found when parts are checked; here it must only not overflow.
+    next = counts[i] < 0 || counts[i] > INT64_MAX - next ? INT64_MAX : next + counts[i];
+  }
+}
+
+class AllToAllVKernel : public ExchangeKernel {
+ public:
+  explicit AllToAllVKernel(const KernelRequest& request) : ExchangeKernel(request) {
+    for (int i = 1; i < 5; ++i) ranks_.push_back(NumElements(request.input_shape(i)));
+  }
+
+ protected:
+  absl::Status SetParts(const void* const* inputs, int, std::vector<Part>& sent,
+                        std::vector<Part>& received) const override {
+    for (const int64_t ranks : ranks_) RETURN_IF_ERROR(CheckRanks(ranks, sent.size()));
+    const auto ints = [&](int i) { return static_cast<const int64_t*>(inputs[i]); };
+    Place(sent, ints(1), ints(2));
+    Place(received, ints(3), ints(4));
+    return absl::OkStatus();
+  }
+
+ private:
+  std::vector<int64_t> ranks_;
+};
+
+class AllToAllVCKernel : public ExchangeKernel {
+ public:
+  explicit AllToAllVCKernel(const KernelRequest& request)
+      : ExchangeKernel(request), values_(NumElements(request.input_shape(1))) {}
+
+ protected:
+  absl::Status SetParts(const void* const* inputs, int rank, std::vector<Part>& sent,
+                        std::vector<Part>& received) const override {
+    const size_t size = sent.size();
+    RETURN_IF_ERROR(CheckRanks(values_, size * size));
+    const auto* matrix = static_cast<const int64_t*>(inputs[1]);
+    std::vector<int64_t> column;
+    for (size_t i = 0; i < size; ++i) column.push_back(matrix[i * size + rank]);
+    Place(sent, matrix + size * rank, nullptr);
+    Place(received, column.data(), nullptr);
+    return absl::OkStatus();
+  }
+
+ private:
+  const int64_t values_;
+};
+
+class AllGatherVKernel : public ExchangeKernel {
+ public:
+  explicit AllGatherVKernel(const KernelRequest& request)
+      : ExchangeKernel(request),
+        counts_(NumElements(request.input_shape(2))),
+        displaced_(request.num_inputs() > 3 && request.view.has_input(3)),
+        displacements_(displaced_ ? NumElements(request.input_shape(3)) : counts_) {}
+
+ protected:
+  absl::Status SetParts(const void* const* inputs, int, std::vector<Part>& sent,
+                        std::vector<Part>& received) const override {
+    RETURN_IF_ERROR(CheckRanks(counts_, sent.size()));
+    RETURN_IF_ERROR(CheckRanks(displacements_, sent.size()));
+    for (Part& part : sent) part = {0, *static_cast<const int64_t*>(inputs[1])};
+    Place(received, static_cast<const int64_t*>(inputs[2]),
+          displaced_ ? static_cast<const int64_t*>(inputs[3]) : nullptr);
+    return absl::OkStatus();
+  }
+
+ private:
+  const int64_t counts_;
+  const bool displaced_;
+  const int64_t displacements_;
+};
+
 template <typename K>
 Made MakePlain(const KernelRequest& request) {
   return std::make_unique<K>(request);
@@ -180,6 +337,9 @@ void AddCollectiveKernels(KernelTable& table) {
   table.Add({"HcomAllGather"}, MakePlain<AllGatherKernel>);
   table.Add({"HcomReduceScatter"}, MakeReducing<ReduceScatterKernel>);
   table.Add({"HcomAllToAll"}, MakePlain<AllToAllKernel>);
+  table.Add({"HcomAllToAllV"}, MakePlain<AllToAllVKernel>);
+  table.Add({"HcomAllToAllVC"}, MakePlain<AllToAllVCKernel>);
+  table.Add({"HcomAllGatherV"}, MakePlain<AllGatherVKernel>);
   table.Add({"HcomBroadcast"}, MakePlain<BroadcastKernel>);
   table.Add({"HcomSend"}, MakePlain<SendKernel>);
   table.Add({"HcomReceive"}, MakePlain<ReceiveKernel>);
