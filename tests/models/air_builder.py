@@ -28,7 +28,7 @@ def proto_module(folder):
 
 
 class AirBuilder:
-    """float32 all the way. Values are "name:output"."""
+    """float32, but for int64 constants. Values are "name:output"."""
 
     def __init__(self, proto, name):
         self.proto = proto
@@ -36,8 +36,8 @@ class AirBuilder:
         self.graph = self.model.graph.add(name=name)
         self.descs = {}
 
-    def _desc(self, desc, shape):
-        desc.dtype = self.proto.DT_FLOAT
+    def _desc(self, desc, shape, dtype=np.float32):
+        desc.dtype = self.proto.DT_INT64 if dtype == np.int64 else self.proto.DT_FLOAT
         desc.layout = "ND"
         desc.shape.dim.extend(shape)
 
@@ -59,9 +59,13 @@ class AirBuilder:
         return value
 
     def const(self, name, array):
-        op, value = self._op("Const", name, [], array.shape)
-        self._desc(op.attr["value"].t.desc, array.shape)
-        op.attr["value"].t.data = np.ascontiguousarray(array, np.float32).tobytes()
+        array = np.ascontiguousarray(array, np.int64 if array.dtype == np.int64 else np.float32)
+        op, value = self._op("Const", name, [], None)
+        for desc in (op.output_desc.add(), op.attr["value"].t.desc):
+            self._desc(desc, array.shape, array.dtype)
+        value = f"{name}:0"
+        self.descs[value] = op.output_desc[0]
+        op.attr["value"].t.data = array.tobytes()
         return value
 
     def op(self, kind, inputs, shape, **attributes):
