@@ -1,5 +1,6 @@
 """Slices with communication operators of their own, over two worker processes."""
 
+import concurrent.futures
 import json
 
 import numpy as np
@@ -97,3 +98,30 @@ def test_reduce_and_broadcast(server, omctl, proto, tmp_path):
         y = air.op("HcomBroadcast", [y], [2, 3], group="hccl_world_group", root_rank=1)
         slices.append((air, [y]))
     np.testing.assert_array_equal(run(server, omctl, tmp_path, slices, x), (x + 1) * (x + 2))
+
+
+def test_replicas_by_lists_of_devices(bin_folder, omctl, proto, tmp_path):
+    """Two slices on two devices each: two replicas, and concurrent runs go to both."""
+    cluster = json.loads(json.dumps(CLUSTER))
+    for node in cluster["cluster"][0]["cluster_nodes"]:
+        node["item_list"] = [{"item_id": 0}, {"item_id": 1}]
+    (tmp_path / "cluster.json").write_text(json.dumps(cluster))
+    (tmp_path / "slices").mkdir()
+    for rank in range(2):
+        air = AirBuilder(proto, f"slice{rank}")
+        y = air.op("Add", [air.data("x", [4]), air.const("c", np.full(4, rank, np.float32))], [4])
+        air.save(tmp_path / "slices" / f"slice{rank}.air", [air.op("HcomAllReduce", [y], [4], group="hccl_world_group", reduction="sum")])
+    (tmp_path / "relation.json").write_text(json.dumps({"deploy_config": [
+        {"submodel_name": "slice0.air", "deploy_device_id_list": "0:0~1:0"},
+        {"submodel_name": "slice1.air", "deploy_device_id_list": "0:0:1,0:1:1"}]}))
+    done = omctl("build", "--model-relation-config", tmp_path / "relation.json", "--shard-model-dir", tmp_path / "slices",
+                 "--cluster-config", tmp_path / "cluster.json", "-o", tmp_path / "m.om")
+    assert done.returncode == 0, done.stderr
+    x = np.arange(4, dtype=np.float32)
+    with omserve.Server.cluster(workers=2, devices_per_worker=2) as server, server.client() as client:
+        slices = client.load(tmp_path / "m.om", name="slices").model.slices
+        assert sorted(slice.replica for slice in slices) == [0, 0, 1, 1]
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            for outputs in pool.map(lambda _: client.run("slices", {"x": x}), range(40)):
+                (output,) = outputs.values()
+                np.testing.assert_array_equal(output, 2 * x + 1)
