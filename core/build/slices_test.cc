@@ -425,5 +425,53 @@ TEST(SlicesTest, OpenShapesAreFixedByTheOptions) {
               StartsWith("E10016: a shape is given for 'z', which is no input of any slice"));
 }
 
+// Counts that differ between ranks, over three ranks and over two; long parts, which wait for their receivers.
+TEST(SlicesTest, ExchangesWithCountsPerRank) {
+  for (const int ranks : {2, 3}) {
+    for (const int64_t unit : {int64_t{1}, int64_t{40000}}) {
+      SliceFolder folder;
+      std::string deploy;
+      std::vector<int64_t> matrix, all(ranks);
+      for (int i = 0; i < ranks * ranks; ++i) matrix.push_back((i % ranks + 1) * unit);  // everybody sends j+1 to j
+      for (int rank = 0; rank < ranks; ++rank) {
+        all[rank] = (rank + 1) * unit;
+        absl::StrAppend(&deploy, rank == 0 ? "" : ",", R"({"submodel_name":"s)", rank,
+                        R"(.air","deploy_device_id_list":"0:0:)", rank, "\"}");
+      }
+      for (int rank = 0; rank < ranks; ++rank) {
+        SliceGraph s;
+        const int64_t total = ranks * (ranks + 1) / 2 * unit;
+        const ValueId x = s.Data("x", {total});
+        const AttrMap world = {{"group", std::string("hccl_world_group")}};
+        AttrMap vc = world;
+        vc["rank"] = int64_t{rank};
+        std::vector<int64_t> begins(ranks, 0), in(ranks, (rank + 1) * unit), at(ranks);
+        for (int i = 0; i < ranks; ++i) begins[i] = i * (i + 1) / 2 * unit, at[i] = (ranks - 1 - i) * in[i];
+        const ValueId a = s.Add("HcomAllToAllVC", "vc",
+                                {x, s.Const("matrix", Tensor::Of<int64_t>({ranks, ranks}, matrix))}, vc);
+        const ValueId b = s.Add("HcomAllToAllV", "v",
+                                {x, s.Const("out", Tensor::Int64s(all)), s.Const("begins", Tensor::Int64s(begins)),
+                                 s.Const("in", Tensor::Int64s(in)), s.Const("at", Tensor::Int64s(at))}, world);
+        const ValueId ab = s.Add("Add", "ab", {a, b});
+        // Part `rank` of x from everybody, twice.
+        const ValueId g = s.Add("HcomAllGatherV", "g",
+                                {ab, s.Const("n", Tensor::Int64s({all[rank]})), s.Const("counts", Tensor::Int64s(all)),
+                                 ValueId{}}, world);
+        s.Output("y", g);
+        folder.Write(absl::StrCat("s", rank, ".air"), s);
+      }
+      const auto model = BuildModel("", Options(folder, absl::StrCat("{\"deploy_config\":[", deploy, "]}"), ranks),
+                                    nullptr);
+      ASSERT_TRUE(model.ok()) << model.status();
+      const Tensor x = Whole({ranks * (ranks + 1) / 2 * unit}, 1);
+      const auto outputs = RunThroughOm(*model, {x});
+      ASSERT_TRUE(outputs.ok()) << outputs.status();
+      std::vector<float> twice = Floats(x);
+      for (float& value : twice) value *= 2;
+      EXPECT_TRUE(Floats((*outputs)[0]) == twice) << ranks << " ranks, " << unit;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace omserve
