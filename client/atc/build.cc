@@ -5,7 +5,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "client/atc/commands.h"
-#include "client/cli/scratch_folder.h"
+#include "core/base/temporary_folder.h"
 #include "core/base/file.h"
 #include "core/base/json.h"
 #include "core/base/status.h"
@@ -103,7 +103,7 @@ absl::StatusOr<std::string> Build(const Options& options) {
     RETURN_IF_ERROR(client->Build(source, output, build).status());
     return output;
   }
-  ASSIGN_OR_RETURN(const std::unique_ptr<cli::ScratchFolder> scratch, cli::ScratchFolder::Create());
+  ASSIGN_OR_RETURN(const std::unique_ptr<TemporaryFolder> scratch, TemporaryFolder::Create("atc-"));
   RETURN_IF_ERROR(client->Build(source, scratch->File("model.om"), build).status());
   RETURN_IF_ERROR_WITH(WriteOrdinaryOm(scratch->File("model.om"), output), "E19004");
   return output;

@@ -1,3 +1,5 @@
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "client/atc/commands.h"
 #include "client/atc/model_files.h"
@@ -5,6 +7,7 @@
 #include "core/base/status.h"
 #include "core/import/onnx/onnx_importer.h"
 #include "core/om/ge_ir.h"
+#include "core/om/ge_ir_names.h"
 #include "google/protobuf/util/json_util.h"
 #include "nlohmann/json.hpp"
 
@@ -34,7 +37,14 @@ void LeaveOut(ordered_json& json) {
   }
 }
 
-absl::StatusOr<ordered_json> GraphJson(const ge::proto::ModelDef& model) {
+absl::StatusOr<ordered_json> GraphJson(ge::proto::ModelDef model) {
+  // Before the text is made, which would hold them in base64.
+  for (ge::proto::GraphDef& graph : *model.mutable_graph()) {
+    for (ge::proto::OpDef& op : *graph.mutable_op()) {
+      auto value = op.mutable_attr()->find(kValueAttr);
+      if (value != op.mutable_attr()->end() && value->second.has_t()) value->second.mutable_t()->clear_data();
+    }
+  }
   ASSIGN_OR_RETURN(ordered_json json, MessageJson(model));
   LeaveOut(json);
   return json;
@@ -65,17 +75,17 @@ absl::StatusOr<ge::proto::ModelDef> ReadOnnx(const std::string& path) {
 
 absl::StatusOr<ordered_json> JsonOf(const Options& options) {
   if (!options["om"].empty()) {
-    ASSIGN_OR_RETURN(const OmGraphs om, ReadOmGraphs(options["om"]));
-    ASSIGN_OR_RETURN(ordered_json json, GraphJson(om.model));
-    for (const ge::proto::ModelDef& submodel : om.submodels) {
-      ASSIGN_OR_RETURN(ordered_json child, GraphJson(submodel));
+    ASSIGN_OR_RETURN(OmGraphs om, ReadOmGraphs(options["om"]));
+    ASSIGN_OR_RETURN(ordered_json json, GraphJson(std::move(om.model)));
+    for (ge::proto::ModelDef& submodel : om.submodels) {
+      ASSIGN_OR_RETURN(ordered_json child, GraphJson(std::move(submodel)));
       json["submodel"].push_back(std::move(child));
     }
     return json;
   }
-  ASSIGN_OR_RETURN(const ge::proto::ModelDef model,
+  ASSIGN_OR_RETURN(ge::proto::ModelDef model,
                    options.framework == Framework::kAir ? ReadAir(options["model"]) : ReadOnnx(options["model"]));
-  return GraphJson(model);
+  return GraphJson(std::move(model));
 }
 
 }  // namespace

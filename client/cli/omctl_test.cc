@@ -12,7 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/npy.h"
-#include "client/cli/scratch_folder.h"
+#include "core/base/temporary_folder.h"
 #include "client/cpp/fake_service.h"
 #include "core/base/sha256.h"
 #include "core/om/om_file.h"
@@ -45,7 +45,7 @@ std::string Content(const std::string& path) {
 
 class OmctlTest : public testing::Test {
  protected:
-  void SetUp() override { folder_ = *ScratchFolder::Create(); }
+  void SetUp() override { folder_ = *TemporaryFolder::Create("omctl-"); }
 
   // The program's outcome for a command line, without any setting from the environment.
   Outcome Run(std::vector<std::string> arguments) {
@@ -79,7 +79,7 @@ class OmctlTest : public testing::Test {
   }
 
   FakeService fake_;
-  std::unique_ptr<ScratchFolder> folder_;
+  std::unique_ptr<TemporaryFolder> folder_;
 };
 
 TEST_F(OmctlTest, CommandLinesThatCannotBeUnderstoodExitWith2) {

@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "client/cli/scratch_folder.h"
+#include "core/base/temporary_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "protos/onnx/onnx.pb.h"
@@ -16,7 +16,7 @@ using testing::HasSubstr;
 
 class OnnxDataTest : public testing::Test {
  protected:
-  void SetUp() override { folder_ = *ScratchFolder::Create(); }
+  void SetUp() override { folder_ = *TemporaryFolder::Create("omctl-"); }
 
   std::string Write(const std::string& name, const std::string& content) {
     const std::filesystem::path path = folder_->File(name);
@@ -37,7 +37,7 @@ class OnnxDataTest : public testing::Test {
     return proto.SerializeAsString();
   }
 
-  std::unique_ptr<ScratchFolder> folder_;
+  std::unique_ptr<TemporaryFolder> folder_;
 };
 
 TEST_F(OnnxDataTest, ReadsRawAndTypedTensors) {

@@ -1,17 +1,20 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <map>
+#include <stop_token>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
 #include "client/cli/commands.h"
 #include "client/cli/partition.h"
 #include "client/cli/plan_html.h"
 #include "client/cli/text.h"
+#include "core/base/deadline.h"
 #include "core/base/file.h"
 #include "core/base/status.h"
 #include "core/build/build.h"
@@ -26,8 +29,6 @@ using nlohmann::ordered_json;
 
 constexpr size_t kDearest = 10;
 
-std::string Milliseconds(double seconds) { return absl::StrFormat("%.3f ms", seconds * 1e3); }
-
 template <typename Item>
 std::vector<const Item*> Dearest(const std::vector<Item>& items) {
   std::vector<const Item*> dearest;
@@ -41,8 +42,8 @@ std::vector<const Item*> Dearest(const std::vector<Item>& items) {
 
 std::string Difference(double seconds, double before) {
   const double percent = 100 * (seconds / before - 1);
-  if (std::abs(percent) < 0.05) return absl::StrCat(Milliseconds(seconds), " (the same)");
-  return absl::StrFormat("%s (%+.1f %%)", Milliseconds(seconds), percent);
+  if (std::abs(percent) < 0.05) return absl::StrCat(MillisecondsText(seconds), " (the same)");
+  return absl::StrFormat("%s (%+.1f %%)", MillisecondsText(seconds), percent);
 }
 
 // What the plan would be on a cluster that differs in one thing.
@@ -52,14 +53,15 @@ struct Change {
   std::string outcome;  // why there is none
 };
 
-std::vector<Change> WhatWouldChange(const Graph& graph, const Cluster& cluster, const ParallelOptions& options) {
+std::vector<Change> WhatWouldChange(const Graph& graph, const Cluster& cluster, const ParallelOptions& options,
+                                    const WaitLimit& limit) {
   std::vector<Change> changes;
   if (!options.plan.empty()) return changes;  // the plan is given: nothing is left to choose
   for (const auto& [what, links, memory] : {std::tuple<const char*, double, double>{"links twice as fast", 2, 1},
                                             {"links half as fast", 0.5, 1},
                                             {"twice the memory", 1, 2},
                                             {"half the memory", 1, 0.5}}) {
-    const absl::StatusOr<Plan> plan = PlanModel(graph, cluster.Scaled(links, memory), options);
+    const absl::StatusOr<Plan> plan = PlanModel(graph, cluster.Scaled(links, memory), options, limit);
     if (plan.ok()) {
       changes.push_back({what, plan->seconds, ""});
     } else {
@@ -116,11 +118,11 @@ ordered_json ToJson(const std::string& model, const PlanReport& report, const st
 }
 
 std::string ToText(const std::string& model, const PlanReport& report, const std::vector<Change>& changes) {
-  std::string text = absl::StrCat("plan of ", model, "\n  one run:  ", Milliseconds(report.seconds), ", ",
+  std::string text = absl::StrCat("plan of ", model, "\n  one run:  ", MillisecondsText(report.seconds), ", ",
                                   report.exact ? "optimal for these stages and meshes"
                                                : absl::StrFormat("at most %.1f %% above the bound of %s",
                                                                  100 * (report.seconds / std::max(1e-300, report.lower_bound) - 1),
-                                                                 Milliseconds(report.lower_bound)),
+                                                                 MillisecondsText(report.lower_bound)),
                                   " (", report.engine, ")\n");
   absl::StrAppendFormat(&text, "  at most:  %.1f runs a second, %d replicas with requests in all stages\n\n",
                         report.replicas / std::max(1e-12, report.seconds_between_answers), report.replicas);
@@ -131,8 +133,8 @@ std::string ToText(const std::string& model, const PlanReport& report, const std
                                                           : absl::StrCat(stage.devices.front(), " … ", stage.devices.back());
     std::vector<std::string> sent;
     for (const auto& [axis, bytes] : stage.axis_bytes) sent.push_back(absl::StrCat(axis, ": ", BytesText(static_cast<uint64_t>(bytes))));
-    stages.AddRow({absl::StrCat(s), devices, stage.axes.empty() ? "1" : absl::StrJoin(stage.axes, "x"), Milliseconds(stage.seconds),
-                   Milliseconds(stage.compute_seconds), Milliseconds(stage.communication_seconds),
+    stages.AddRow({absl::StrCat(s), devices, stage.axes.empty() ? "1" : absl::StrJoin(stage.axes, "x"), MillisecondsText(stage.seconds),
+                   MillisecondsText(stage.compute_seconds), MillisecondsText(stage.communication_seconds),
                    absl::StrCat(BytesText(static_cast<uint64_t>(stage.weight_bytes + stage.value_bytes)), " of ",
                                 stage.memory_bytes > 0 ? BytesText(static_cast<uint64_t>(stage.memory_bytes)) : "an unknown size"),
                    absl::StrJoin(sent, ", ")});
@@ -140,13 +142,13 @@ std::string ToText(const std::string& model, const PlanReport& report, const std
   absl::StrAppend(&text, stages.ToString());
   Table operators({"DEAREST OPERATORS", "TYPE", "STAGE", "SHARDING", "TIME", "WEIGHTS"});
   for (const PlanReport::Operator* op : Dearest(report.operators)) {
-    operators.AddRow({op->name, op->type, absl::StrCat(op->stage), absl::StrJoin(op->outputs, " "), Milliseconds(op->seconds),
+    operators.AddRow({op->name, op->type, absl::StrCat(op->stage), absl::StrJoin(op->outputs, " "), MillisecondsText(op->seconds),
                       BytesText(static_cast<uint64_t>(op->weight_bytes))});
   }
   absl::StrAppend(&text, "\n", operators.ToString());
   Table reshards({"DEAREST RESHARDS", "READ BY", "FROM", "TO", "TIME", "SENT"});
   for (const PlanReport::Reshard* reshard : Dearest(report.reshards)) {
-    reshards.AddRow({reshard->producer, reshard->reader, reshard->from, reshard->to, Milliseconds(reshard->seconds),
+    reshards.AddRow({reshard->producer, reshard->reader, reshard->from, reshard->to, MillisecondsText(reshard->seconds),
                      BytesText(static_cast<uint64_t>(reshard->bytes))});
   }
   if (!reshards.empty()) absl::StrAppend(&text, "\n", reshards.ToString());
@@ -180,11 +182,16 @@ absl::StatusOr<int> RunPlan(Session& session, const PlanArguments& arguments) {
   if (!arguments.input_shape.empty()) {
     ASSIGN_OR_RETURN(shapes, ParseInputShapes(arguments.input_shape));
   }
+  // The command's time and its stop end the work in this process as they would that of the service.
+  const client::CallOptions bounds = session.Bounded(client::CallOptions{});
+  Cancellation stopped;
+  const std::stop_callback on_stop(bounds.stop, [&] { stopped.Cancel(absl::CancelledError("the command was stopped")); });
+  const WaitLimit limit{.deadline = absl::Now() + bounds.timeout, .run = &stopped};
   const client::ProgressCallback progress = session.progress();
   ASSIGN_OR_RETURN(const Graph graph, PrepareModel(arguments.model, shapes, [&](const BuildProgress& step) {
                      if (progress) progress({step.phase, step.fraction, step.message});
-                   }));
-  ASSIGN_OR_RETURN_WITH(const Plan plan, PlanModel(graph, cluster, options), "plan");
+                   }, limit));
+  ASSIGN_OR_RETURN_WITH(const Plan plan, PlanModel(graph, cluster, options, limit), "plan");
   ASSIGN_OR_RETURN(const PlanReport report, ExplainPlan(graph, cluster, plan));
 
   if (!arguments.save_plan.empty()) {
@@ -192,7 +199,8 @@ absl::StatusOr<int> RunPlan(Session& session, const PlanArguments& arguments) {
   }
   const std::string name = std::filesystem::path(arguments.model).stem().string();
   if (!arguments.html.empty()) RETURN_IF_ERROR(WriteFileAtomically(arguments.html, PlanHtml(name, report)));
-  const std::vector<Change> changes = WhatWouldChange(graph, cluster, options);
+  const std::vector<Change> changes = WhatWouldChange(graph, cluster, options, limit);
+  RETURN_IF_ERROR(limit.Check("what would change"));
   if (session.json()) {
     session.PrintJson(ToJson(name, report, changes));
   } else {

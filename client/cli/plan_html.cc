@@ -46,8 +46,6 @@ std::string Escape(const std::string& text) {
   return absl::StrReplaceAll(text, {{"&", "&amp;"}, {"<", "&lt;"}, {">", "&gt;"}, {"\"", "&quot;"}});
 }
 
-std::string Milliseconds(double seconds) { return absl::StrFormat("%.3f ms", seconds * 1e3); }
-
 const char* ClassOf(const std::string& type) {
   if (absl::StrContains(type, "MatMul") || absl::StrContains(type, "Conv") || absl::StrContains(type, "Einsum")) return "mat";
   if (absl::StrContains(type, "Norm") || absl::StrContains(type, "Softmax") || absl::StartsWith(type, "Reduce")) return "norm";
@@ -135,13 +133,13 @@ std::string TimelineSvg(const PlanReport& report) {
     for (const Block& block : Join(stages[s], kNarrowest / scale)) {
       absl::StrAppendFormat(&svg, "<rect class=\"%s\" x=\"%.2f\" y=\"%.0f\" width=\"%.2f\" height=\"24\"><title>%s%s, %s</title></rect>\n",
                             block.kind, left + block.begin * scale, y, std::max(0.5, block.seconds * scale - 0.4), Escape(block.what),
-                            block.count > 1 ? absl::StrCat(" and ", block.count - 1, " more") : "", Milliseconds(block.seconds));
+                            block.count > 1 ? absl::StrCat(" and ", block.count - 1, " more") : "", MillisecondsText(block.seconds));
     }
   }
   for (int tick = 0; tick <= 4; ++tick) {
     const double x = left + (kWidth - left) * tick / 4;
     absl::StrAppendFormat(&svg, "<text class=\"axis\" x=\"%.0f\" y=\"%.0f\" text-anchor=\"%s\">%s</text>\n", x, height - 4,
-                          tick == 0 ? "start" : tick == 4 ? "end" : "middle", Milliseconds(total * tick / 4));
+                          tick == 0 ? "start" : tick == 4 ? "end" : "middle", MillisecondsText(total * tick / 4));
   }
   return svg + "</svg>";
 }
@@ -167,8 +165,8 @@ std::string StagesTable(const PlanReport& report) {
       bar = absl::StrFormat("<div class=bar><i%s style=\"width:%.1f%%\"></i></div>", share > 0.9 ? " class=full" : "", std::min(100.0, share * 100));
     }
     absl::StrAppend(&html, "<tr><td>", s, "<td>", DevicesHtml(stage.devices), "<td>", stage.axes.empty() ? "1" : absl::StrJoin(stage.axes, "×"),
-                    "<td class=n>", Milliseconds(stage.seconds), "<td class=n>", Milliseconds(stage.compute_seconds), "<td class=n>",
-                    Milliseconds(stage.communication_seconds), "<td class=n>", memory, "<td>", bar, "</tr>\n");
+                    "<td class=n>", MillisecondsText(stage.seconds), "<td class=n>", MillisecondsText(stage.compute_seconds), "<td class=n>",
+                    MillisecondsText(stage.communication_seconds), "<td class=n>", memory, "<td>", bar, "</tr>\n");
   }
   return html + "</tbody></table>";
 }
@@ -178,7 +176,7 @@ std::string OperatorsTable(const PlanReport& report) {
   for (size_t i = 0; i < std::min(kMostRows, report.operators.size()); ++i) {
     const PlanReport::Operator& op = report.operators[i];
     absl::StrAppend(&html, "<tr><td><code>", Escape(op.name), "</code><td>", op.type, "<td class=n>", op.stage, "<td><code>",
-                    Escape(absl::StrJoin(op.outputs, " ")), "</code><td class=n>", Milliseconds(op.seconds), "<td class=n>",
+                    Escape(absl::StrJoin(op.outputs, " ")), "</code><td class=n>", MillisecondsText(op.seconds), "<td class=n>",
                     op.weight_bytes > 0 ? BytesText(static_cast<uint64_t>(op.weight_bytes)) : "", "</tr>\n");
   }
   absl::StrAppend(&html, "</tbody></table>");
@@ -200,7 +198,7 @@ std::string ReshardsTable(const PlanReport& report) {
   for (const PlanReport::Reshard* reshard : dearest) {
     absl::StrAppend(&html, "<tr><td><code>", Escape(reshard->producer), "</code><td><code>", Escape(reshard->reader), "</code><td><code>",
                     Escape(reshard->from), "</code><td><code>", Escape(reshard->to), "</code><td>", Escape(absl::StrJoin(reshard->steps, ", ")),
-                    "<td class=n>", BytesText(static_cast<uint64_t>(reshard->bytes)), "<td class=n>", Milliseconds(reshard->seconds), "</tr>\n");
+                    "<td class=n>", BytesText(static_cast<uint64_t>(reshard->bytes)), "<td class=n>", MillisecondsText(reshard->seconds), "</tr>\n");
   }
   return html + "</tbody></table>";
 }
@@ -214,7 +212,7 @@ std::string PlanHtml(const std::string& title, const PlanReport& report) {
   auto card = [&](const std::string& value, const char* what) {
     absl::StrAppend(&cards, "<div class=card><b>", value, "</b><span>", what, "</span></div>");
   };
-  card(Milliseconds(report.seconds), "one run, predicted");
+  card(MillisecondsText(report.seconds), "one run, predicted");
   card(absl::StrFormat("%.1f / s", report.replicas / std::max(1e-12, report.seconds_between_answers)), "runs, with requests in all stages");
   card(report.exact ? "optimal" : absl::StrFormat("%.1f %%", 100 * (1 - report.lower_bound / std::max(1e-300, report.seconds))),
        report.exact ? "proven, for these stages" : "gap to the bound at most");

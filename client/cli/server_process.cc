@@ -106,7 +106,7 @@ absl::StatusOr<std::unique_ptr<ServerProcess>> ServerProcess::Start(const std::s
                                                                     const std::stop_token& stop) {
   if (access(binary.c_str(), X_OK) != 0)
     return absl::NotFoundError(absl::StrCat("there is no program ", binary));
-  ASSIGN_OR_RETURN(std::unique_ptr<ScratchFolder> folder, ScratchFolder::Create());
+  ASSIGN_OR_RETURN(std::unique_ptr<TemporaryFolder> folder, TemporaryFolder::Create("omctl-"));
   const Descriptor log(open(folder->File(kLogFile).c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
   if (log.get() < 0) return absl::ErrnoToStatus(errno, "cannot create the server's log file");
 

@@ -11,7 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "client/cli/scratch_folder.h"
+#include "core/base/temporary_folder.h"
 
 namespace omserve::cli {
 
@@ -38,12 +38,12 @@ class ServerProcess {
   pid_t pid() const { return pid_; }
 
  private:
-  ServerProcess(std::unique_ptr<ScratchFolder> folder, pid_t pid, int pid_fd)
+  ServerProcess(std::unique_ptr<TemporaryFolder> folder, pid_t pid, int pid_fd)
       : folder_(std::move(folder)), pid_(pid), pid_fd_(pid_fd) {}
   absl::Status WaitForAddress(absl::Duration timeout, const std::stop_token& stop);
   absl::Status EndedEarly();
 
-  const std::unique_ptr<ScratchFolder> folder_;
+  const std::unique_ptr<TemporaryFolder> folder_;
   pid_t pid_;         // 0 once it has been waited for
   const int pid_fd_;  // becomes readable when the process ends
   std::string address_;

@@ -20,7 +20,7 @@ using testing::HasSubstr;
 // the end.
 class ServerProcessTest : public testing::Test {
  protected:
-  void SetUp() override { folder_ = *ScratchFolder::Create(); }
+  void SetUp() override { folder_ = *TemporaryFolder::Create("omctl-"); }
 
   std::string Script(const std::string& body) {
     const std::string path = folder_->File("server");
@@ -29,7 +29,7 @@ class ServerProcessTest : public testing::Test {
     return path;
   }
 
-  std::unique_ptr<ScratchFolder> folder_;
+  std::unique_ptr<TemporaryFolder> folder_;
 };
 
 TEST_F(ServerProcessTest, GivesTheAddressAndEndsTheServer) {

@@ -43,6 +43,8 @@ std::string BytesText(uint64_t bytes) {
   return absl::StrFormat("%.1f %s", value, kUnits[unit]);
 }
 
+std::string MillisecondsText(double seconds) { return absl::StrFormat("%.3f ms", seconds * 1e3); }
+
 std::string Indented(const std::string& text, int indent) {
   std::string result;
   if (text.empty()) return result;

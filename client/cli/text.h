@@ -24,6 +24,9 @@ class Table {
 // "512 B", "1.5 KiB", "2.0 GiB"
 std::string BytesText(uint64_t bytes);
 
+// "1.250 ms"
+std::string MillisecondsText(double seconds);
+
 // `text` with every line begun by `indent` blanks and ended by a line break; nothing for no text.
 std::string Indented(const std::string& text, int indent);
 

@@ -16,7 +16,7 @@
 #include "client/cli/compare.h"
 #include "client/cli/onnx_data.h"
 #include "client/cli/partition.h"
-#include "client/cli/scratch_folder.h"
+#include "core/base/temporary_folder.h"
 #include "client/cli/tensors.h"
 #include "client/cli/text.h"
 #include "core/base/status.h"
@@ -222,7 +222,7 @@ absl::StatusOr<int> RunVerify(Session& session, const VerifyArguments& arguments
                                                      absl::StrJoin(input_names, ", ")));
     }
   }
-  ASSIGN_OR_RETURN(const std::unique_ptr<ScratchFolder> scratch, ScratchFolder::Create());
+  ASSIGN_OR_RETURN(const std::unique_ptr<TemporaryFolder> scratch, TemporaryFolder::Create("omctl-"));
   ASSIGN_OR_RETURN(client::Client* const client, session.ConnectOrStart(texts.devices));
 
   // One build serves all sets with the same input shapes.

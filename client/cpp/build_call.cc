@@ -20,13 +20,6 @@ namespace {
 
 using Stream = grpc::ClientReaderWriter<v1::BuildRequest, v1::BuildResponse>;
 
-// The files that an AIR file keeps weights in; nothing for what is none.
-std::vector<std::string> AirWeightFiles(std::string_view air) {
-  ge::proto::ModelDef model;
-  if (air.size() > INT32_MAX || !model.ParseFromArray(air.data(), static_cast<int>(air.size()))) return {};
-  return ExternalWeightFiles(model);
-}
-
 // The model and the files it names, relative to its folder.
 absl::StatusOr<std::vector<OutgoingFile>> OpenModel(const std::filesystem::path& model_path,
                                                     const ProgressCallback& progress) {
@@ -37,7 +30,7 @@ absl::StatusOr<std::vector<OutgoingFile>> OpenModel(const std::filesystem::path&
     // Whether the model is sound is for the service to judge; a damaged one has no companions to look for.
     absl::StatusOr<std::vector<std::string>> locations = model_path.extension() == ".onnx"
                                                              ? ExternalDataLocations(model->view())
-                                                             : AirWeightFiles(model->view());
+                                                             : ExternalWeightFiles(model->view());
     if (locations.ok()) names.insert(names.end(), locations->begin(), locations->end());
   }
   return OpenOutgoingFiles(folder, names, progress);

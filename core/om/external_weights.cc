@@ -14,15 +14,15 @@ namespace omserve {
 namespace {
 
 // Front ends spell it differently.
-constexpr const char* kPathAttrs[] = {"file_path", "location", "_file_constant_path"};
-constexpr char kFileConstantType[] = "FileConstant";
+constexpr char kLocationAttr[] = "location";
+constexpr const char* kPathAttrs[] = {"file_path", kLocationAttr, "_file_constant_path"};
 
 const ge::proto::AttrDef* LocationOf(const ge::proto::OpDef& op) {
   if (op.type() != kConstType && op.type() != kOlderConstType) return nullptr;
   auto value = op.attr().find(kValueAttr);
   if (value == op.attr().end() || !value->second.has_t()) return nullptr;
   const auto& attrs = value->second.t().desc().attr();
-  auto location = attrs.find("location");
+  auto location = attrs.find(kLocationAttr);
   return location == attrs.end() ? nullptr : &location->second;
 }
 
@@ -65,8 +65,11 @@ absl::StatusOr<Tensor> MapValue(const std::string& folder, const Node& node,
 
 }  // namespace
 
-std::vector<std::string> ExternalWeightFiles(const ge::proto::ModelDef& model) {
+std::vector<std::string> ExternalWeightFiles(std::string_view air) {
   std::vector<std::string> files;
+  if (air.find(kFileConstantType) == air.npos && air.find(kLocationAttr) == air.npos) return files;
+  ge::proto::ModelDef model;
+  if (air.size() > INT32_MAX || !model.ParseFromArray(air.data(), static_cast<int>(air.size()))) return files;
   for (const ge::proto::GraphDef& graph : model.graph()) {
     for (const ge::proto::OpDef& op : graph.op()) {
       std::string path = PathOf(op);

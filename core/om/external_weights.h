@@ -4,6 +4,7 @@
 #define OMSERVE_CORE_OM_EXTERNAL_WEIGHTS_H_
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -12,8 +13,9 @@
 
 namespace omserve {
 
-// The files, relative to the folder of the AIR file, each once, in order of first mention.
-std::vector<std::string> ExternalWeightFiles(const ge::proto::ModelDef& model);
+// The files that a serialized ge.proto.ModelDef names, relative to the folder of the AIR file, each once, in order of first
+// mention; none for bytes that are no such message. A model that holds its weights is searched where it lies, not parsed.
+std::vector<std::string> ExternalWeightFiles(std::string_view air);
 
 // Constants with a `location` become FileConstants, so that the graph can be read without their bytes.
 void NormalizeExternalWeights(ge::proto::GraphDef* graph);

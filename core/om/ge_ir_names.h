@@ -7,6 +7,7 @@ namespace omserve {
 inline constexpr char kDataType[] = "Data";
 inline constexpr char kConstType[] = "Const";
 inline constexpr char kOlderConstType[] = "Constant";
+inline constexpr char kFileConstantType[] = "FileConstant";  // its bytes lie in a file beside
 inline constexpr char kNetOutputType[] = "NetOutput";
 inline constexpr char kNetOutputName[] = "Node_Output";
 inline constexpr char kIndexAttr[] = "index";  // of a Data: its position among the inputs

@@ -20,7 +20,7 @@
 #include "absl/synchronization/mutex.h"
 #include "core/base/file.h"
 #include "core/base/sha256.h"
-#include "daemon/base/temporary_folder.h"
+#include "core/base/temporary_folder.h"
 
 namespace omserve {
 

@@ -1,8 +1,8 @@
 #include "daemon/base/content_store.h"
+#include "core/base/temporary_folder.h"
 
 #include <filesystem>
 
-#include "daemon/base/temporary_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 

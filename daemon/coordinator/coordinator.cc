@@ -7,8 +7,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/base/status.h"
+#include "core/base/temporary_folder.h"
 #include "daemon/base/names.h"
-#include "daemon/base/temporary_folder.h"
 #include "daemon/coordinator/signature.h"
 
 namespace omserve {

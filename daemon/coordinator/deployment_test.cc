@@ -1,7 +1,7 @@
 #include "daemon/coordinator/deployment.h"
 
 #include "absl/strings/str_cat.h"
-#include "daemon/base/temporary_folder.h"
+#include "core/base/temporary_folder.h"
 #include "daemon/testing/fake_link.h"
 #include "daemon/testing/fake_model.h"
 #include "gmock/gmock.h"

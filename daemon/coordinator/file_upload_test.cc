@@ -1,7 +1,7 @@
 #include "daemon/coordinator/file_upload.h"
 
 #include "core/base/sha256.h"
-#include "daemon/base/temporary_folder.h"
+#include "core/base/temporary_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 

@@ -10,9 +10,9 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "core/base/temporary_folder.h"
 #include "daemon/base/content_store.h"
 #include "daemon/base/steady_clock.h"
-#include "daemon/base/temporary_folder.h"
 #include "daemon/coordinator/build_runner.h"
 #include "daemon/coordinator/coordinator.h"
 #include "daemon/roles/parts.h"

@@ -10,7 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "daemon/base/temporary_folder.h"
+#include "core/base/temporary_folder.h"
 #include "daemon/roles/parts.h"
 #include "daemon/telemetry/log.h"
 #include "daemon/transport/lease_client.h"

@@ -5,7 +5,7 @@
 
 #include "absl/synchronization/notification.h"
 #include "core/base/sha256.h"
-#include "daemon/base/temporary_folder.h"
+#include "core/base/temporary_folder.h"
 #include "daemon/coordinator/build_runner.h"
 #include "daemon/coordinator/coordinator.h"
 #include "daemon/testing/fake_model.h"

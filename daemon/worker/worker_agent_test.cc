@@ -2,7 +2,7 @@
 
 #include "absl/synchronization/notification.h"
 #include "core/base/sha256.h"
-#include "daemon/base/temporary_folder.h"
+#include "core/base/temporary_folder.h"
 #include "daemon/testing/fake_parts.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"

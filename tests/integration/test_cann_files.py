@@ -34,7 +34,9 @@ CLUSTER_FULL = {
                   "item_topology": [{"links_mode": "HCCS:128Gb", "links": [[0, 1]]}]}],
     "item_def": [{"item_type": "Ascend910B1", "resource_type": "Ascend", "memory": "[DDR:64GB]", "aic_type": "[DAVINCI_V100:32]"}]}
 POLICY = {"graph_parallel_option": {
-    "auto": False, "opt_level": "O1", "tensor_parallel_option": {"tensor_parallel_size": 2}}}
+    "auto": False, "opt_level": "O1", "tensor_parallel_option": {"tensor_parallel_size": 2},
+    "tensor_sharding": {"optimizer_state_sharding": True, "gradient_sharding": True, "model_weight_sharding": True,
+                        "model_weight_prefetch": True, "model_weight_prefetch_buffer_size": 50}}}
 POLICY_AUTO = {"graph_parallel_option": {"auto": True}}
 RELATION = {
     "deploy_config": [{"submodel_name": "submodel1.air", "deploy_device_id_list": "0:0:0"},

@@ -64,3 +64,8 @@ def test_a_saved_plan_is_built_by(omctl, model, tmp_path):
 def test_refusals(omctl, model, arguments, message):
     done = omctl("plan", model, *arguments)
     assert done.returncode == 1 and message in done.stderr
+
+
+def test_the_time_of_the_command(omctl, model):
+    done = omctl("--timeout", "0.000001", "plan", model, "--tensor-parallel", 2)
+    assert done.returncode == 1 and "DEADLINE_EXCEEDED" in done.stderr

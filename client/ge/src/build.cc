@@ -14,6 +14,7 @@
 #include "air.h"
 #include "core/base/file.h"
 #include "core/base/status.h"
+#include "core/base/temporary_folder.h"
 #include "core/cluster/cluster.h"
 #include "core/om/om_file.h"
 #include "core/partition/parallel_options.h"
@@ -158,10 +159,10 @@ std::string InputShapes(const Options& options) {
 }
 
 // What the service made of `source`, a model file or a folder of slices.
-absl::Status BuildFrom(const std::string& source, const omserve::client::BuildOptions& build, const ScratchFolder& folder,
+absl::Status BuildFrom(const std::string& source, const omserve::client::BuildOptions& build, const omserve::TemporaryFolder& folder,
                        bool distributed, ModelBufferData& model) {
   ASSIGN_OR_RETURN(const std::shared_ptr<Service> service, GetService(""));
-  ASSIGN_OR_RETURN(const omserve::client::BuildResult result, service->client->Build(source, folder / "model.om", build));
+  ASSIGN_OR_RETURN(const omserve::client::BuildResult result, service->client->Build(source, folder.File("model.om"), build));
   return ReadModel(result, distributed, model);
 }
 
@@ -174,8 +175,8 @@ absl::Status BuildOne(const Graph& graph, const Options& options, ModelBufferDat
   build.model_name = graph.GetName();
   build.input_shapes = InputShapes(options);
   ASSIGN_OR_RETURN(const std::string air, BuildableAir(graph, options));
-  ASSIGN_OR_RETURN(const std::unique_ptr<ScratchFolder> folder, ScratchFolder::Create());
-  const std::string path = *folder / "model.air";
+  ASSIGN_OR_RETURN(const std::unique_ptr<omserve::TemporaryFolder> folder, omserve::TemporaryFolder::Create("omserve-ge-"));
+  const std::string path = folder->File("model.air");
   RETURN_IF_ERROR(omserve::WriteFileAtomically(path, air));
   return BuildFrom(path, build, *folder, IsOn(options, ir_option::DISTRIBUTED_CLUSTER_BUILD), model);
 }
@@ -199,10 +200,10 @@ absl::Status BuildSlices(const std::vector<Graph>& graphs, const Options& option
   build.input_shapes = InputShapes(options);
   // A model of slices is named after the first.
   build.model_name = graphs.front().GetName();
-  ASSIGN_OR_RETURN(const std::unique_ptr<ScratchFolder> slices, ScratchFolder::Create());
-  ASSIGN_OR_RETURN(build.relation_config, WriteSlices(graphs, options, *slices / ""));
-  ASSIGN_OR_RETURN(const std::unique_ptr<ScratchFolder> folder, ScratchFolder::Create());
-  return BuildFrom(*slices / "", build, *folder, /*distributed=*/true, model);
+  ASSIGN_OR_RETURN(const std::unique_ptr<omserve::TemporaryFolder> slices, omserve::TemporaryFolder::Create("omserve-ge-"));
+  ASSIGN_OR_RETURN(build.relation_config, WriteSlices(graphs, options, slices->File("")));
+  ASSIGN_OR_RETURN(const std::unique_ptr<omserve::TemporaryFolder> folder, omserve::TemporaryFolder::Create("omserve-ge-"));
+  return BuildFrom(slices->File(""), build, *folder, /*distributed=*/true, model);
 }
 
 graphStatus BuildModel(const Options& options,

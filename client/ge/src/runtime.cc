@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/base/file.h"
 #include "core/base/status.h"
+#include "core/base/temporary_folder.h"
 #include "core/om/om_file.h"
 #include "ge/ge_api.h"
 #include "messages.h"
@@ -25,8 +26,8 @@ State& TheState() {
 }
 
 absl::StatusOr<uint32_t> DevicesOfModel(const void* data, uint64_t length) {
-  ASSIGN_OR_RETURN(const std::unique_ptr<ScratchFolder> folder, ScratchFolder::Create());
-  const std::string path = *folder / "model.om";
+  ASSIGN_OR_RETURN(const std::unique_ptr<omserve::TemporaryFolder> folder, omserve::TemporaryFolder::Create("omserve-ge-"));
+  const std::string path = folder->File("model.om");
   RETURN_IF_ERROR(omserve::WriteFileAtomically(path, absl::string_view(static_cast<const char*>(data), length)));
   ASSIGN_OR_RETURN(const std::unique_ptr<omserve::OmFile> om, omserve::OmFile::Open(path));
   std::set<omserve::LogicalDeviceId> devices;

@@ -1,10 +1,7 @@
 #include "service.h"
 
-#include <cerrno>
 #include <cstdlib>
-#include <filesystem>
 #include <mutex>
-#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -96,19 +93,6 @@ void ReleaseService() {
   std::shared_ptr<Service> last;
   const std::lock_guard<std::mutex> lock(TheState().mutex);
   if (--TheState().users == 0) last = std::move(TheState().service);
-}
-
-absl::StatusOr<std::unique_ptr<ScratchFolder>> ScratchFolder::Create() {
-  std::error_code error;
-  std::string path = (std::filesystem::temp_directory_path(error) / "omserve-ge-XXXXXX").string();
-  if (error) return absl::ErrnoToStatus(error.value(), "the folder for temporary files");
-  if (::mkdtemp(path.data()) == nullptr) return absl::ErrnoToStatus(errno, absl::StrCat("create folder ", path));
-  return std::unique_ptr<ScratchFolder>(new ScratchFolder(std::move(path)));
-}
-
-ScratchFolder::~ScratchFolder() {
-  std::error_code error;
-  std::filesystem::remove_all(path_, error);
 }
 
 }  // namespace ge

@@ -30,18 +30,6 @@ absl::StatusOr<int> DevicesOf(const std::string& cluster_file);
 void HoldService();
 void ReleaseService();
 
-// A folder of this process's own, removed with all that is in it.
-class ScratchFolder {
- public:
-  static absl::StatusOr<std::unique_ptr<ScratchFolder>> Create();
-  ~ScratchFolder();
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  explicit ScratchFolder(std::string path) : path_(std::move(path)) {}
-  const std::string path_;
-};
-
 }  // namespace ge
 
 #endif  // OMSERVE_CLIENT_GE_SRC_SERVICE_H_

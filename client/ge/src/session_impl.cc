@@ -11,6 +11,7 @@
 #include "air.h"
 #include "core/base/file.h"
 #include "core/base/status.h"
+#include "core/base/temporary_folder.h"
 #include "core/om/om_file.h"
 #include "core/tensor/data_type.h"
 #include "messages.h"
@@ -147,13 +148,13 @@ absl::StatusOr<std::shared_ptr<LoadedModel>> SessionImpl::ModelFor(uint32_t grap
   }
   if (auto it = graph->models.find(key); it != graph->models.end()) return it->second;
 
-  ASSIGN_OR_RETURN(const std::unique_ptr<ScratchFolder> folder, ScratchFolder::Create());
-  RETURN_IF_ERROR(omserve::WriteFileAtomically(*folder / "model.air", graph->air));
+  ASSIGN_OR_RETURN(const std::unique_ptr<omserve::TemporaryFolder> folder, omserve::TemporaryFolder::Create("omserve-ge-"));
+  RETURN_IF_ERROR(omserve::WriteFileAtomically(folder->File("model.air"), graph->air));
   omserve::client::BuildOptions build;
   build.model_name = graph->graph->GetName();
   build.input_shapes = key;
-  RETURN_IF_ERROR(service_->client->Build(*folder / "model.air", *folder / "model.om", build).status());
-  ASSIGN_OR_RETURN(std::shared_ptr<LoadedModel> model, LoadOm(graph_id, *folder / "model.om"));
+  RETURN_IF_ERROR(service_->client->Build(folder->File("model.air"), folder->File("model.om"), build).status());
+  ASSIGN_OR_RETURN(std::shared_ptr<LoadedModel> model, LoadOm(graph_id, folder->File("model.om")));
   return graph->models[key] = std::move(model);
 }
 

@@ -8,6 +8,7 @@
 #include "core/base/file.h"
 #include "core/base/status.h"
 #include "core/om/ge_ir.h"
+#include "core/om/ge_ir_names.h"
 #include "core/om/weights.h"
 
 namespace omserve {
@@ -27,8 +28,8 @@ void MakeFileConstants(const Graph& graph, const WeightRanges& ranges, const std
     const Node* const node = graph.FindNode(op.name());
     if (node == nullptr || !ranges.contains(node->id())) continue;
     const WeightRange& range = ranges.at(node->id());
-    op.set_type("FileConstant");
-    op.mutable_attr()->erase("value");
+    op.set_type(kFileConstantType);
+    op.mutable_attr()->erase(kValueAttr);
     auto& attrs = *op.mutable_attr();
     AttrToGe(file, &attrs["file_path"]);
     AttrToGe(static_cast<int64_t>(range.offset), &attrs["offset"]);

@@ -1,11 +1,12 @@
 // A folder that goes away with its owner.
-#ifndef OMSERVE_DAEMON_BASE_TEMPORARY_FOLDER_H_
-#define OMSERVE_DAEMON_BASE_TEMPORARY_FOLDER_H_
+#ifndef OMSERVE_CORE_BASE_TEMPORARY_FOLDER_H_
+#define OMSERVE_CORE_BASE_TEMPORARY_FOLDER_H_
 
 #include <memory>
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 
 namespace omserve {
@@ -20,6 +21,7 @@ class TemporaryFolder {
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;
 
   const std::string& path() const { return path_; }
+  std::string File(absl::string_view name) const { return absl::StrCat(path_, "/", name); }
 
  private:
   explicit TemporaryFolder(std::string path) : path_(std::move(path)) {}
@@ -28,4 +30,4 @@ class TemporaryFolder {
 
 }  // namespace omserve
 
-#endif  // OMSERVE_DAEMON_BASE_TEMPORARY_FOLDER_H_
+#endif  // OMSERVE_CORE_BASE_TEMPORARY_FOLDER_H_

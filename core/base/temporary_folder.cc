@@ -1,4 +1,4 @@
-#include "daemon/base/temporary_folder.h"
+#include "core/base/temporary_folder.h"
 
 #include <errno.h>
 #include <stdlib.h>
