@@ -6,6 +6,7 @@
 #include <random>
 
 #include "core/ops/op.h"
+#include "core/partition/explain.h"
 #include "core/partition/lower/lower.h"
 #include "core/partition/testing/random_graph.h"
 #include "gmock/gmock.h"
@@ -52,6 +53,29 @@ std::map<std::string, int> Collectives(const Graph& slice) {
     if (slice.node(id)->type().rfind("Hcom", 0) == 0) ++counts[slice.node(id)->type()];
   }
   return counts;
+}
+
+// What is shown is what was priced: operators and reshards make up the stages, stages the run.
+TEST(PlanTest, AReportAddsUpToItsPlan) {
+  for (int stages : {1, 2}) {
+    for (int devices : {2, 4}) {
+      const Graph graph = Mlp(256);
+      const Cluster cluster = Cluster::Local(devices);
+      PlanOptions options = On(devices);
+      options.stages = stages;
+      auto plan = MakePlan(graph, cluster, options);
+      ASSERT_TRUE(plan.ok()) << plan.status();
+      auto report = ExplainPlan(graph, cluster, *plan);
+      ASSERT_TRUE(report.ok()) << report.status();
+      double parts = 0, whole = 0;
+      for (const PlanReport::Operator& op : report->operators) parts += op.seconds;
+      for (const PlanReport::Reshard& reshard : report->reshards) parts += reshard.seconds;
+      for (const PlanReport::Stage& stage : report->stages) whole += stage.seconds;
+      EXPECT_GT(parts, 0);
+      EXPECT_NEAR(parts, plan->seconds, 1e-9 * plan->seconds) << stages << " stages, " << devices << " devices";
+      EXPECT_NEAR(whole, plan->seconds, 1e-9 * plan->seconds);
+    }
+  }
 }
 
 TEST(PlanTest, AnMlpIsCutByColumnsThenRows) {
