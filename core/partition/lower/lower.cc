@@ -3,82 +3,16 @@
 #include <algorithm>
 #include <map>
 #include <memory>
-#include <tuple>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "core/base/status.h"
 #include "core/ops/emit.h"
 #include "core/ops/op.h"
-#include "core/partition/transfer.h"
+#include "core/partition/crossings.h"
 
 namespace omserve {
 namespace {
-
-// One value that crosses from one stage to another in one cut. Its place in the list of all is its tag.
-struct Crossing {
-  ValueId value;
-  int from = 0;
-  int to = 0;
-  Transfer transfer;
-};
-
-// What crosses between the stages, in the order in which it is made.
-class Crossings {
- public:
-  static absl::StatusOr<Crossings> Find(const Graph& graph, const Cluster& cluster, const Plan& plan,
-                                        std::vector<std::unique_ptr<Resharder>>& resharders,
-                                        const std::vector<int32_t>& order) {
-    std::map<std::pair<int, int>, std::unique_ptr<TransferPlanner>> planners;
-    std::map<int32_t, size_t> place;
-    for (size_t i = 0; i < order.size(); ++i) place[order[i]] = i;
-    // By producing stage, place of the producer, output, receiving stage; then as found.
-    std::map<std::tuple<int, size_t, int, int>, std::vector<Crossing>> found;
-    for (int32_t id : order) {
-      auto strategy = plan.strategies.find(id);
-      if (strategy == plan.strategies.end()) continue;
-      const Node& node = *graph.node(id);
-      const int to = plan.stage(id);
-      for (int i = 0; i < node.num_inputs(); ++i) {
-        const ValueId input = node.input(i);
-        if (!input.valid() || !plan.strategies.contains(input.node)) continue;
-        const int from = plan.stage(input.node);
-        if (from == to) continue;
-        if (from > to) {
-          return absl::InvalidArgumentError(absl::StrCat("node '", node.name(), "' of stage ", to,
-                                                         " reads a value of stage ", from,
-                                                         "; values flow to later stages only"));
-        }
-        auto& planner = planners[{from, to}];
-        if (!planner) {
-          planner = std::make_unique<TransferPlanner>(*resharders[from], *resharders[to], plan.stages[from],
-                                                      plan.stages[to], cluster);
-        }
-        const Transfer& transfer = planner->Best(ProducedSharding(graph, plan, input),
-                                                 strategy->second.inputs[i], graph.desc(input));
-        if (transfer.sources.empty()) {
-          return absl::InternalError(
-              absl::StrCat("input ", i, " of node '", node.name(), "' cannot be sent"));
-        }
-        std::vector<Crossing>& same = found[{from, place[input.node], input.output, to}];
-        const bool known = std::any_of(same.begin(), same.end(), [&](const Crossing& other) {
-          return other.transfer.sent == transfer.sent && other.transfer.received == transfer.received;
-        });
-        if (!known) same.push_back({input, from, to, transfer});
-      }
-    }
-    Crossings crossings;
-    for (auto& [key, list] : found) {
-      for (Crossing& crossing : list) crossings.all_.push_back(std::move(crossing));
-    }
-    return crossings;
-  }
-
-  const std::vector<Crossing>& all() const { return all_; }
-
- private:
-  std::vector<Crossing> all_;
-};
 
 std::string PairGroup(int from, int to, std::vector<SliceGroup>* groups) {
   std::string name = absl::StrCat("stages_from_rank_", from, "_to_rank_", to);
@@ -93,7 +27,7 @@ std::string PairGroup(int from, int to, std::vector<SliceGroup>* groups) {
 class SliceBuilder {
  public:
   // `rank` counts within the stage's mesh.
-  SliceBuilder(const Graph& whole, const Plan& plan, const Crossings& crossings, Resharder& resharder,
+  SliceBuilder(const Graph& whole, const Plan& plan, const std::vector<Crossing>& crossings, Resharder& resharder,
                int stage, int rank, std::vector<SliceGroup>* groups)
       : whole_(whole),
         plan_(plan),
@@ -120,8 +54,8 @@ class SliceBuilder {
   }
 
   absl::Status AddReceives() {
-    for (size_t tag = 0; tag < crossings_.all().size(); ++tag) {
-      const Crossing& crossing = crossings_.all()[tag];
+    for (size_t tag = 0; tag < crossings_.size(); ++tag) {
+      const Crossing& crossing = crossings_[tag];
       if (crossing.to != stage_) continue;
       const int source = plan_.first_rank(crossing.from) + crossing.transfer.sources[rank_];
       const TensorDesc& desc = whole_.desc(crossing.value);
@@ -203,8 +137,8 @@ class SliceBuilder {
 
   // Sends what other stages read of a node, to each of their ranks that takes it from this one.
   absl::Status AddSends(int32_t id) {
-    for (size_t tag = 0; tag < crossings_.all().size(); ++tag) {
-      const Crossing& crossing = crossings_.all()[tag];
+    for (size_t tag = 0; tag < crossings_.size(); ++tag) {
+      const Crossing& crossing = crossings_[tag];
       if (crossing.value.node != id || crossing.from != stage_) continue;
       ASSIGN_OR_RETURN(const ValueId whole, Get(crossing.value, crossing.transfer.sent));
       const Shape& shape = whole_.desc(crossing.value).shape;
@@ -242,17 +176,8 @@ class SliceBuilder {
     const Sharding& wanted = strategy.inputs[i];
     if (!plan_.strategies.contains(value.node) || plan_.stage(value.node) == stage_)
       return Get(value, wanted);
-    // Several cuts of it may have come: the one nearest to what is wanted.
-    const TensorDesc& desc = whole_.desc(value);
-    const Crossing* nearest = nullptr;
-    double seconds = 0;
-    for (const Crossing& crossing : crossings_.all()) {
-      if (crossing.value != value || crossing.to != stage_) continue;
-      const double here = resharder_.Seconds(crossing.transfer.received, wanted, desc);
-      if (nearest != nullptr && here >= seconds) continue;
-      nearest = &crossing;
-      seconds = here;
-    }
+    const Crossing* nearest =
+        NearestCrossing(crossings_, value, stage_, wanted, whole_.desc(value), resharder_);
     produced_[value] = nearest->transfer.received;
     return Get(value, wanted);
   }
@@ -293,7 +218,7 @@ class SliceBuilder {
 
   const Graph& whole_;
   const Plan& plan_;
-  const Crossings& crossings_;
+  const std::vector<Crossing>& crossings_;
   Resharder& resharder_;
   const Mesh& mesh_;
   const int stage_;
@@ -331,7 +256,7 @@ absl::StatusOr<CutGraph> Lower(const Graph& graph, const Cluster& cluster, const
   std::vector<std::unique_ptr<Resharder>> resharders;
   for (const Mesh& mesh : plan.stages) resharders.push_back(std::make_unique<Resharder>(mesh, cluster));
   ASSIGN_OR_RETURN(const std::vector<int32_t> order, graph.TopologicalOrder());
-  ASSIGN_OR_RETURN(const Crossings crossings, Crossings::Find(graph, cluster, plan, resharders, order));
+  ASSIGN_OR_RETURN(const std::vector<Crossing> crossings, FindCrossings(graph, cluster, plan, resharders, order));
   const std::vector<std::vector<bool>> read = InputsRead(graph, plan);
   for (int stage = 0; stage < plan.num_stages(); ++stage) {
     for (int rank = 0; rank < plan.stages[stage].size(); ++rank) {
