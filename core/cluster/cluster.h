@@ -4,11 +4,13 @@
 #define OMSERVE_CORE_CLUSTER_CLUSTER_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "core/cluster/operator_cost.h"
 
 namespace omserve {
 
@@ -36,12 +38,11 @@ struct LinkCost {
   double Time(double bytes) const { return alpha_seconds + bytes * beta_seconds_per_byte; }
 };
 
-struct ClusterDevice {
+struct ClusterDevice : OperatorRates {
   LogicalDeviceId id;
-  std::string type;             // item_type: "Ascend910B1", "cpu"
-  int64_t memory_bytes = 0;     // 0: not stated
-  double flops_per_second = 0;  // peak the cost model uses
-  double bytes_per_second = 0;  // memory bandwidth the cost model uses
+  std::string type;          // item_type: "Ascend910B1", "cpu"
+  int64_t memory_bytes = 0;  // 0: not stated
+  std::shared_ptr<const MeasuredOperators> measured;  // of the device type; null: nothing
 };
 
 enum class CollectiveKind { kAllReduce, kAllGather, kReduceScatter, kAllToAll, kBroadcast, kSendReceive };
@@ -62,6 +63,9 @@ class Cluster {
 
   // The same cluster with links and memories of so many times the size: for asking what would change.
   Cluster Scaled(double link_bandwidth, double memory) const;
+
+  // Seconds of one operator on the device at `position`: everything that prices an operator asks here.
+  double OperatorTime(int position, const OperatorWork& work) const;
 
   // The link between two devices given by position: inside a node, or between nodes.
   LinkCost Link(int a, int b) const;

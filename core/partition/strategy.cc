@@ -6,15 +6,13 @@
 #include <limits>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/strings/match.h"
 #include "core/base/status.h"
 #include "core/ops/exchange.h"
 #include "core/ops/op.h"
 
 namespace omserve {
 namespace {
-
-// Starting an operator: call, scheduling, cold caches.
-constexpr double kOperatorSeconds = 3e-6;
 
 double WholeNanoseconds(double seconds) { return std::round(seconds * 1e9) * 1e-9; }
 
@@ -35,32 +33,41 @@ bool ShardOperand(const OperandFactors& operand, const ShardingRule& rule, const
   return true;
 }
 
-// Roofline time of the operator on one rank's shapes.
-double OperatorSeconds(const Graph& graph, const Node& node, const Mesh& mesh, const ClusterDevice& device,
-                       const Strategy& strategy) {
+// What one rank has to do.
+OperatorWork LocalWork(const Graph& graph, const Node& node, const Mesh& mesh, const Strategy& strategy) {
   const OpCost whole = CostOf(graph, node);
   double parts = 1;
   for (const AxisList& axes : strategy.factor_axes) parts *= static_cast<double>(mesh.Parts(axes));
-  double bytes = 0;
+  OperatorWork work;
+  work.type = node.type();
+  work.flops = whole.flops / parts;
   for (int i = 0; i < node.num_inputs(); ++i) {
     if (!node.input(i).valid()) continue;
     const TensorDesc& desc = graph.desc(node.input(i));
-    bytes += static_cast<double>(ByteSize({desc.type, LocalShape(mesh, strategy.inputs[i], desc.shape)}));
+    work.bytes += static_cast<double>(ByteSize({desc.type, LocalShape(mesh, strategy.inputs[i], desc.shape)}));
   }
   for (int i = 0; i < node.num_outputs(); ++i) {
     const TensorDesc& desc = node.output(i);
-    bytes += static_cast<double>(ByteSize({desc.type, LocalShape(mesh, strategy.raw_outputs[i], desc.shape)}));
+    work.bytes += static_cast<double>(ByteSize({desc.type, LocalShape(mesh, strategy.raw_outputs[i], desc.shape)}));
   }
   // Operators that touch only part of their inputs (a gather) state fewer bytes than the operands have.
-  bytes = std::min(bytes, std::max(whole.bytes, 1.0));
-  return kOperatorSeconds + std::max(whole.flops / parts / device.flops_per_second, bytes / device.bytes_per_second);
+  work.bytes = std::min(work.bytes, std::max(whole.bytes, 1.0));
+  if (absl::StrContains(node.type(), "MatMul")) {
+    const Shape product = LocalShape(mesh, strategy.raw_outputs[0], node.output().shape);
+    const int64_t elements = NumElements(product);
+    if (elements > 0) {
+      work.columns = product.empty() ? 1 : product.back();
+      work.rows = elements / work.columns;
+      work.inner = std::llround(work.flops / 2 / static_cast<double>(elements));
+    }
+  }
+  return work;
 }
 
-// As OperatorSeconds, for an operator whose parts may exchange something: then it is priced as the steps it is emitted as.
+// Seconds of the operator on one rank. One whose parts exchange something is priced as the steps it is emitted as.
 absl::StatusOr<double> EmittedSeconds(const Graph& graph, const Node& node, const ShardingRule& rule,
                                       const Cluster& cluster, const Resharder& resharder, const Strategy& strategy) {
   const Mesh& mesh = resharder.mesh();
-  const ClusterDevice& device = cluster.devices()[mesh.device(0)];
   std::vector<int64_t> parts;
   for (const AxisList& axes : strategy.factor_axes) parts.push_back(mesh.Parts(axes));
   const bool cut = std::any_of(parts.begin(), parts.end(), [](int64_t count) { return count > 1; });
@@ -69,7 +76,7 @@ absl::StatusOr<double> EmittedSeconds(const Graph& graph, const Node& node, cons
     if (!emission.exchanges.empty()) {
       double seconds = 0;
       for (const OpCost& cost : emission.nodes) {
-        seconds += kOperatorSeconds + std::max(cost.flops / device.flops_per_second, cost.bytes / device.bytes_per_second);
+        seconds += cluster.OperatorTime(mesh.device(0), {.flops = cost.flops, .bytes = cost.bytes});
       }
       for (const Exchange& exchange : emission.exchanges) {
         seconds += resharder.AllReduceSeconds(strategy.factor_axes[exchange.factor],
@@ -78,7 +85,7 @@ absl::StatusOr<double> EmittedSeconds(const Graph& graph, const Node& node, cons
       return seconds;
     }
   }
-  return OperatorSeconds(graph, node, mesh, device, strategy);
+  return cluster.OperatorTime(mesh.device(0), LocalWork(graph, node, mesh, strategy));
 }
 
 // Calls `visit(target of each axis)`: targets 0 … num_targets - 1, or -1 for idle.
