@@ -43,7 +43,10 @@ class Anytime {
  public:
   Anytime(const CostNetwork& network, const SolveOptions& options, const WaitLimit& limit, Incumbent& best,
           SearchStatistics& statistics)
-      : network_(network), options_(options), limit_(limit), best_(best), statistics_(statistics) {}
+      : network_(network), options_(options), limit_(limit), best_(best), statistics_(statistics) {
+    const absl::Time now = absl::Now();
+    late_ = now + (limit.deadline - now) / 4;
+  }
 
   std::string Run(const Contraction& contraction) {
     chain_.push_back(&contraction);
@@ -158,11 +161,9 @@ class Anytime {
       const double now = first.has_best() ? first.best_cost() : kInfinity;
       quiet = now < first_seen * (1 - 1e-4) ? 0 : quiet + 1;
       first_seen = std::min(first_seen, now);
-      if (!first_started && (dual.sweeps() >= 200 || !best_.has_choice)) {
-        if (dual.sweeps() >= 200) {
-          first.Start(dual.labelling());
-          first_started = true;
-        }
+      if (!first_started && (dual.sweeps() >= 200 || absl::Now() >= late_)) {
+        first.Start(dual.labelling());
+        first_started = true;
       } else if (first_started && quiet >= 3) {
         // Stuck: begin from another labelling; the best is kept.
         quiet = 0;
@@ -217,7 +218,7 @@ class Anytime {
 
   bool Contract(const CostNetwork& pruned, const std::vector<double>& prices) {
     auto smaller = Contraction::Make(pruned, limit_);
-    if (!smaller.ok()) return false;
+    if (!smaller.ok() || !smaller->complete()) return false;
     owned_.push_back(std::make_unique<Contraction>(*std::move(smaller)));
     prices_.assign(owned_.back()->rows().size(), 0);
     // The price of a row that left goes to the nearest one that stayed.
@@ -247,11 +248,11 @@ class Anytime {
     dual.Bound();
     const double upper = CoreUpperBound();
     auto smaller = Contraction::Make(dual.Pruned(core(), upper, true), limit_);
-    if (!smaller.ok()) return false;
+    if (!smaller.ok() || !smaller->complete()) return false;
     if (EntriesOf(smaller->core()) > kIntegerProgramEntries) return false;
     const auto offer = [&](const std::vector<int>& choice) { Offer(smaller->Expand(choice)); };
     const FlatNetwork flat(smaller->core());
-    const BranchResult branch = BranchAndBound(flat, kInfinity, options_.max_branch_nodes);
+    const BranchResult branch = BranchAndBound(flat, kInfinity, options_.max_branch_nodes, limit_);
     if (!branch.choice.empty() || flat.variables() == 0) offer(branch.choice);
     if (branch.proven) {
       best_.RaiseBound(best_.cost);
@@ -318,6 +319,7 @@ class Anytime {
   const WaitLimit& limit_;
   Incumbent& best_;
   SearchStatistics& statistics_;
+  absl::Time late_;  // a choice is looked for even if the multipliers have not come far
   std::vector<const Contraction*> chain_;
   std::vector<std::unique_ptr<Contraction>> owned_;
   std::vector<double> prices_, dual_prices_;

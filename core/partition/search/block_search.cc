@@ -28,14 +28,19 @@ BlockSearch::BlockSearch(const FlatNetwork& network, uint64_t seed)
 void BlockSearch::Start(const std::vector<int>& choice) {
   choice_ = choice;
   rows_ = RowTree(network_.Excess(choice));
+  push_ = 0;
+  Recount();
+  Keep();
+}
+
+void BlockSearch::Recount() {
   cost_ = 0;
   for (int v = 0; v < network_.variables(); ++v) {
-    cost_ += unary_[network_.offset[v] + static_cast<size_t>(choice[v])];
+    cost_ += unary_[network_.offset[v] + static_cast<size_t>(choice_[v])];
     for (const auto& link : network_.LinksOf(v)) {
-      if (link.own < link.across) cost_ += tables_[link.own + static_cast<size_t>(choice[v] * network_.size[link.other] + choice[link.other])];
+      if (link.own < link.across) cost_ += tables_[link.own + static_cast<size_t>(choice_[v] * network_.size[link.other] + choice_[link.other])];
     }
   }
-  Keep();
 }
 
 void BlockSearch::SetPrices(const std::vector<double>& prices) {
@@ -51,7 +56,7 @@ void BlockSearch::Keep() {
 
 // Grows one to three trees from random variables: breadth first with a random frontier, a variable joins when exactly
 // one of its neighbours is in.
-void BlockSearch::GrowBlock() {
+void BlockSearch::GrowBlock(const std::vector<int>& seeds) {
   for (const Member& member : block_) in_block_[member.variable] = -1;
   block_.clear();
   const int n = network_.variables();
@@ -68,7 +73,7 @@ void BlockSearch::GrowBlock() {
     }
   };
   for (int tree = 0; tree < trees; ++tree) {
-    int seed = static_cast<int>(Random(static_cast<uint32_t>(n)));
+    const int seed = seeds.empty() ? static_cast<int>(Random(static_cast<uint32_t>(n))) : seeds[Random(static_cast<uint32_t>(seeds.size()))];
     bool free = in_block_[seed] < 0;
     for (const auto& link : network_.LinksOf(seed)) free = free && in_block_[link.other] < 0;
     if (!free) continue;
@@ -211,7 +216,7 @@ void BlockSearch::Undo() {
 }
 
 void BlockSearch::TryBlock() {
-  GrowBlock();
+  GrowBlock({});
   ++moves_;
   work_ += 20;
   if (block_.empty()) return;
@@ -248,39 +253,107 @@ void BlockSearch::TryBlock() {
   }
 }
 
-// Brings a start within its rows: blocks through the fullest row, that row ever dearer.
-void BlockSearch::Repair(int64_t& budget, const std::function<bool()>& stop) {
-  double push = 0;
-  for (int64_t failures = 0; rows_.Max() > 0 && work_ < budget; ++moves_) {
+// Gives forbidden values and pairs up, under the prices but whatever memory it takes: blocks around those that are left.
+void BlockSearch::MendPairs(int64_t budget, const std::function<bool()>& stop) {
+  while (cost_ >= kForbidden && work_ < budget) {
+    seeds_.clear();
+    for (int v = 0; v < network_.variables(); ++v) {
+      const size_t value = static_cast<size_t>(choice_[v]);
+      bool broken = unary_[network_.offset[v] + value] >= kForbidden;
+      for (const auto& link : network_.LinksOf(v)) {
+        broken = broken || tables_[link.own + value * static_cast<size_t>(network_.size[link.other]) + static_cast<size_t>(choice_[link.other])] >= kForbidden;
+      }
+      if (broken) seeds_.push_back(v);
+    }
+    work_ += network_.variables() + network_.edge_count();
+    const size_t tries = 4 * seeds_.size() + 16;
+    for (size_t i = 0; i < tries && cost_ >= kForbidden && work_ < budget; ++i, ++moves_) {
+      if (moves_ % 64 == 0 && stop()) return;
+      GrowBlock(seeds_);
+      work_ += 20;
+      Conditional();
+      local_.clear();
+      Solve(1);
+      const double delta = Delta();
+      if (!Change()) continue;
+      if (delta > 0) {
+        Undo();
+      } else {
+        cost_ += delta;
+      }
+    }
+    Recount();  // forbidden pairs have drowned the last digits of the sum
+  }
+}
+
+// Variables that could give something back at `row`; all of them when none can.
+void BlockSearch::FindSeeds(int row) {
+  seeds_.clear();
+  for (int v = 0; v < network_.variables(); ++v) {
+    for (const auto& usage : network_.UsagesOf(v)) {
+      if (usage.first <= row && row < usage.end && network_.amounts[usage.amount + static_cast<size_t>(choice_[v])] > 0) seeds_.push_back(v);
+    }
+  }
+  work_ += network_.variables();
+}
+
+// Brings a choice within its rows: blocks through the fullest row, that row ever dearer.
+void BlockSearch::MendRows(int64_t budget, const std::function<bool()>& stop) {
+  int seeded_row = -1;
+  for (int64_t tries = 0; rows_.Max() > 0 && work_ < budget; ++moves_, ++tries) {
     if (moves_ % 64 == 0 && stop()) return;
-    GrowBlock();
-    work_ += 20;
-    if (block_.empty()) continue;
-    Conditional();
     const double before = rows_.Max();
     const int row = rows_.ArgMax();
-    if (push == 0) push = std::max(1.0, std::abs(cost_)) / std::max(before, 1.0) * 1e-6;
-    local_.assign(1, {row, push});
-    Solve(1);
-    const double delta = Delta();
-    if (!Change()) {
-      if (++failures % 200 == 0) push *= 2;
-      continue;
+    if (row != seeded_row || tries % 1024 == 0) FindSeeds(seeded_row = row);
+    GrowBlock(seeds_);
+    work_ += 20;
+    Conditional();
+    if (push_ == 0) {
+      // A hundredth of what a variable costs on average, for what each would have to give.
+      const double each = std::max(1.0, std::abs(cost_)) / network_.variables();
+      push_ = 0.01 * each / (before / static_cast<double>(std::max<size_t>(seeds_.size(), 1)));
     }
-    if (rows_.Max() > before || (rows_.Max() == before && delta >= 0)) {
+    local_.assign(1, {row, push_});
+    bool lower = false;
+    for (int round = 0; round < 4 && !lower; ++round) {
+      Solve(1);
+      const double delta = Delta();
+      const double freed = Freed(row);
+      if (!Change()) break;
+      // Several rows may be the fullest: one after the other.
+      lower = delta < kForbidden / 2 && rows_.Max() <= before && (freed > 0 || delta < 0);
+      if (lower) {
+        cost_ += delta;
+        break;
+      }
+      const int other = rows_.ArgMax();
       Undo();
-      if (++failures % 200 == 0) push *= 2;
-      continue;
+      if (other == row) break;
+      local_.push_back({other, push_});
     }
-    cost_ += delta;
+    if (!lower && ++failures_ % 30 == 0) push_ *= 2;
   }
-  Keep();
+}
+
+// What the new values take less than the old ones at `row`.
+double BlockSearch::Freed(int row) const {
+  double freed = 0;
+  for (size_t i = 0; i < block_.size(); ++i) {
+    for (const auto& usage : network_.UsagesOf(block_[i].variable)) {
+      if (row < usage.first || row >= usage.end) continue;
+      freed += network_.amounts[usage.amount + static_cast<size_t>(block_[i].old_value)] -
+               network_.amounts[usage.amount + static_cast<size_t>(new_value_[i])];
+    }
+  }
+  return freed;
 }
 
 void BlockSearch::Run(int64_t work, const std::function<bool()>& stop) {
-  int64_t budget = work_ + work;
+  const int64_t budget = work_ + work;
   if (network_.variables() == 0) return;
-  if (rows_.Max() > 0) Repair(budget, stop);
+  if (cost_ >= kForbidden) MendPairs(budget, stop);
+  if (rows_.Max() > 0) MendRows(budget, stop);
+  Keep();
   while (work_ < budget) {
     if (moves_ % 64 == 0 && stop()) return;
     TryBlock();

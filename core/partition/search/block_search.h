@@ -47,13 +47,18 @@ class BlockSearch {
     int old_value = 0;
   };
 
-  void GrowBlock();
+  // From random variables, or from random ones of `seeds` when there are any.
+  void GrowBlock(const std::vector<int>& seeds);
   void Conditional();
   void Solve(double price_scale);
   double Delta() const;
   bool Change();
   void Undo();
-  void Repair(int64_t& budget, const std::function<bool()>& stop);
+  void MendPairs(int64_t budget, const std::function<bool()>& stop);
+  void MendRows(int64_t budget, const std::function<bool()>& stop);
+  void FindSeeds(int row);
+  double Freed(int row) const;
+  void Recount();
   void TryBlock();
   void Keep();
   double UnaryDelta(int v, int value) const;
@@ -69,7 +74,6 @@ class BlockSearch {
   double temperature_ = 0;
   RowTree rows_;
   std::vector<double> price_before_;  // prefix sums of the prices
-  std::vector<int> priced_variables_;
 
   std::vector<Member> block_;
   std::vector<int> in_block_;  // index in the block, or -1
@@ -82,6 +86,9 @@ class BlockSearch {
   };
   std::vector<LocalPrice> local_;
   std::vector<int> frontier_;
+  std::vector<int> seeds_;  // while a start is mended: where blocks begin
+  double push_ = 0;         // while rows are mended: price of the fullest one
+  int64_t failures_ = 0;    // moves that did not lower it
   int64_t moves_ = 0, work_ = 0;
 };
 

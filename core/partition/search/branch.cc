@@ -8,11 +8,12 @@ namespace omserve {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr int kMostVariables = 3000;  // each is a level of recursion
 
 class Brancher {
  public:
-  Brancher(const FlatNetwork& network, double upper_bound, int64_t max_nodes)
-      : network_(network), best_(upper_bound), nodes_left_(max_nodes), use_(network.slack.size(), 0) {
+  Brancher(const FlatNetwork& network, double upper_bound, int64_t max_nodes, const WaitLimit& limit)
+      : network_(network), best_(upper_bound), nodes_left_(max_nodes), limit_(limit), use_(network.slack.size(), 0) {
     const int n = network.variables();
     conditional_ = network.unary;
     value_.assign(static_cast<size_t>(n), -1);
@@ -65,6 +66,7 @@ class Brancher {
   }
 
   void Descend(double decided_cost, int depth) {
+    if (nodes_left_ % 64 == 0 && !limit_.Check("branch and bound").ok()) nodes_left_ = 0;
     if (--nodes_left_ < 0) return;
     double open_bound = 0;
     const int v = Pick(open_bound);
@@ -127,6 +129,7 @@ class Brancher {
   const FlatNetwork& network_;
   double best_;
   int64_t nodes_left_;
+  const WaitLimit& limit_;
   std::vector<double> use_, conditional_;
   std::vector<int> value_, found_;
   double open_edges_ = 0;
@@ -135,8 +138,9 @@ class Brancher {
 
 }  // namespace
 
-BranchResult BranchAndBound(const FlatNetwork& network, double upper_bound, int64_t max_nodes) {
-  return Brancher(network, upper_bound, max_nodes).Run();
+BranchResult BranchAndBound(const FlatNetwork& network, double upper_bound, int64_t max_nodes, const WaitLimit& limit) {
+  if (network.variables() > kMostVariables) return {};
+  return Brancher(network, upper_bound, max_nodes, limit).Run();
 }
 
 }  // namespace omserve

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/base/deadline.h"
 #include "core/partition/search/flat.h"
 
 namespace omserve {
@@ -16,8 +17,9 @@ struct BranchResult {
 };
 
 // Looks for the cheapest choice that keeps the rows and costs less than `upper_bound`, through at most `max_nodes`
-// partial choices. Bound of a partial choice: what is decided, and for each open variable its cheapest value given that.
-BranchResult BranchAndBound(const FlatNetwork& network, double upper_bound, int64_t max_nodes);
+// partial choices and until `limit`. Bound of a partial choice: what is decided, and for each open variable its cheapest
+// value given that. Networks of thousands of variables are left alone: it would get nowhere in them.
+BranchResult BranchAndBound(const FlatNetwork& network, double upper_bound, int64_t max_nodes, const WaitLimit& limit);
 
 }  // namespace omserve
 

@@ -63,18 +63,21 @@ class Contractor {
   }
 
   absl::StatusOr<Contraction> Run(const WaitLimit& limit) {
+    const WaitLimit untimed{absl::InfiniteFuture(), limit.run, limit.epoch};
     TightenRows();
     bool changed = true;
-    for (int round = 0; changed; ++round) {
-      RETURN_IF_ERROR(Drain(limit));
+    // Whatever the time is, the first round runs to its end: next to chains of equalities nothing finds a choice.
+    for (int round = 0; changed && (round == 0 || !Over(limit)); ++round) {
+      RETURN_IF_ERROR(Drain(round == 0 ? untimed : limit));
       changed = false;
-      for (int v = 0; v < static_cast<int>(variables_.size()); ++v) {
+      for (int v = 0; v < static_cast<int>(variables_.size()) && !((v & 255) == 0 && Over(limit)); ++v) {
         if (round < 8 && variables_[v].alive && Dominate(v)) changed = true;
-        if ((v & 255) == 0) RETURN_IF_ERROR(limit.Check("contraction"));
       }
       TightenRows();
       changed = changed || !queue_.empty();
     }
+    if (limit.cancelled()) return limit.Check("contraction");
+    result_.complete_ = !changed;
     return Finish();
   }
 
@@ -111,14 +114,16 @@ class Contractor {
     for (int id : variables_[v].edges) Touch(Other(edges_[id], v));
   }
 
+  static bool Over(const WaitLimit& limit) { return !limit.Check("contraction").ok(); }
+
   absl::Status Drain(const WaitLimit& limit) {
     for (int64_t work = 0; !queue_.empty(); ++work) {
+      if ((work & 255) == 0 && Over(limit)) break;
       const int v = queue_.front();
       queue_.pop_front();
       variables_[v].queued = false;
       if (!variables_[v].alive) continue;
       RETURN_IF_ERROR(Reduce(v));
-      if ((work & 255) == 0) RETURN_IF_ERROR(limit.Check("contraction"));
     }
     return absl::OkStatus();
   }

@@ -17,12 +17,15 @@ namespace omserve {
 
 class Contraction {
  public:
-  // `network` must be valid. FAILED_PRECONDITION when forbidden values and pairs leave no choice.
+  // `network` must be valid. FAILED_PRECONDITION when forbidden values and pairs leave no choice; the cause, when `limit`
+  // is cancelled. At its deadline contraction stops where it is: what has been done so far holds, complete() is false.
   static absl::StatusOr<Contraction> Make(const CostNetwork& network, const WaitLimit& limit = {});
 
   // What is left. Its optimum + offset() is the optimum of the network. May have no variables.
   const CostNetwork& core() const { return core_; }
   double offset() const { return offset_; }
+  // When not, the core may have parallel edges and values without a partner.
+  bool complete() const { return complete_; }
   // The best choice of the whole network that agrees with `core_choice`.
   std::vector<int> Expand(const std::vector<int>& core_choice) const;
   // The core's part of `choice`: dominated values are replaced by what dominates them (never worse), other values that have
@@ -43,6 +46,7 @@ class Contraction {
 
   CostNetwork core_;
   double offset_ = 0;
+  bool complete_ = true;
   int variables_ = 0;
   std::vector<int> variable_;             // per core variable: its number in the network
   std::vector<std::vector<int>> values_;  // per core variable: value of the network per value of the core

@@ -7,11 +7,11 @@
 #include "absl/time/clock.h"
 #include "core/base/status.h"
 #include "core/partition/search/anytime.h"
-#include "core/partition/search/block_search.h"
 #include "core/partition/search/branch.h"
 #include "core/partition/search/contract.h"
 #include "core/partition/search/elimination.h"
 #include "core/partition/search/flat.h"
+#include "core/partition/search/greedy.h"
 
 namespace omserve {
 namespace {
@@ -34,20 +34,26 @@ double TrivialBound(const CostNetwork& network) {
   return bound;
 }
 
-// Nothing fits: the cheapest choice without memory, then moves that lower the fullest row.
-void OfferNearest(const CostNetwork& network, const Contraction& contraction, uint64_t seed, Incumbent& best) {
+// Without a choice that fits: one that is near, in bounded work and whatever the time is. The start is the cheapest without
+// memory where that is easy, else greedy; moves then give up forbidden pairs and lower the fullest row.
+// FAILED_PRECONDITION when it is proven that every choice has a forbidden pair.
+absl::Status OfferNearest(const CostNetwork& network, const Contraction& contraction, const WaitLimit& limit, Incumbent& best) {
+  const FlatNetwork flat(contraction.core());
   CostNetwork unlimited = contraction.core();
   unlimited.usages.clear();
   unlimited.row_limit.clear();
-  const BranchResult cheapest = BranchAndBound(FlatNetwork(unlimited), kInfinity, 200'000);
-  if (cheapest.choice.empty()) return;
-  best.Offer(network, contraction.Expand(cheapest.choice));
-  const FlatNetwork flat(contraction.core());
-  BlockSearch search(flat, seed);
-  search.Start(cheapest.choice);
-  search.Run(100'000, [] { return false; });
-  best.Offer(network, contraction.Expand(search.current()));
+  const BranchResult cheapest = BranchAndBound(FlatNetwork(unlimited), kInfinity, 200'000, limit);
+  if (cheapest.proven && cheapest.choice.empty()) return absl::FailedPreconditionError("no choice has a finite cost");
+  const PricedChoice start =
+      cheapest.choice.empty() ? GreedyChoice(flat) : PricedChoice{cheapest.choice, std::vector<double>(flat.slack.size(), 0)};
+  best.Offer(network, contraction.Expand(start.choice));
+  const int64_t work = std::max<int64_t>(100'000, 10 * static_cast<int64_t>(flat.tables.size()));
+  best.Offer(network, contraction.Expand(Mend(flat, start, work, [&] { return limit.cancelled(); })));
+  return absl::OkStatus();
 }
+
+// Every variable and edge of the core at its own minimum: contraction has moved much into the offset and the variables.
+double CoreBound(const Contraction& contraction) { return contraction.offset() + TrivialBound(contraction.core()); }
 
 // Runs the engines in order until one proves its answer. Returns their name.
 absl::StatusOr<std::string> RunEngines(const CostNetwork& network, const Contraction& contraction, const SolveOptions& options,
@@ -59,29 +65,35 @@ absl::StatusOr<std::string> RunEngines(const CostNetwork& network, const Contrac
     if (best.feasible) best.RaiseBound(best.cost);
     return "contraction";
   }
+  best.RaiseBound(CoreBound(contraction));
+  if (std::any_of(core.row_limit.begin(), core.row_limit.end(), [](double slack) { return slack < 0; })) {
+    RETURN_IF_ERROR(OfferNearest(network, contraction, limit, best));
+    best.proven = best.has_choice;
+    return "contraction";
+  }
+  if (!contraction.complete()) return "contraction";
   if (core.usages.empty()) {
-    // Rows without usages hold or break whatever is chosen; what is left is a plain network.
+    // Rows without usages hold whatever is chosen; what is left is a plain network.
     auto solved = SolveByElimination(core, {options.max_table_entries}, limit);
     if (solved.ok()) {
       statistics.width = solved->statistics.width;
       best.Offer(network, contraction.Expand(solved->choice));
-      const bool rows_hold = std::all_of(core.row_limit.begin(), core.row_limit.end(), [](double slack) { return slack >= 0; });
       best.RaiseBound(solved->lower_bound + contraction.offset());
-      if (solved->exact || !rows_hold) {
+      if (solved->exact) {
+        best.RaiseBound(best.cost);
         best.proven = true;
-        if (best.feasible) best.RaiseBound(best.cost);
         return "contraction+elimination";
       }
     }
   }
   {
-    const BranchResult branch = BranchAndBound(FlatNetwork(core), kInfinity, std::min<int64_t>(options.max_branch_nodes, 20'000));
+    const BranchResult branch = BranchAndBound(FlatNetwork(core), kInfinity, std::min<int64_t>(options.max_branch_nodes, 20'000), limit);
     if (!branch.choice.empty()) best.Offer(network, contraction.Expand(branch.choice));
     if (branch.proven) {
       if (best.feasible) {
         best.RaiseBound(best.cost);
       } else {
-        OfferNearest(network, contraction, options.seed, best);
+        RETURN_IF_ERROR(OfferNearest(network, contraction, limit, best));
       }
       best.proven = true;
       return "contraction+branch and bound";
@@ -119,9 +131,15 @@ absl::StatusOr<Solution> Solve(const CostNetwork& network, const SolveOptions& o
   statistics.core_edges = static_cast<int>(contraction.core().edges.size());
   for (const auto& edge : contraction.core().edges) statistics.core_edge_entries += static_cast<int64_t>(edge.cost.size());
   statistics.core_rows = static_cast<int>(contraction.core().row_limit.size());
-  ASSIGN_OR_RETURN(const std::string engine, RunEngines(network, contraction, options, budget, best, statistics));
+  ASSIGN_OR_RETURN(std::string engine, RunEngines(network, contraction, options, budget, best, statistics));
+  if (!best.feasible && !best.proven) {
+    RETURN_IF_ERROR(OfferNearest(network, contraction, budget, best));
+    engine += "+greedy";
+  }
   if (limit.cancelled()) return limit.Check("the search");
-  if (!best.has_choice) return absl::DeadlineExceededError("no choice was found within the time budget");
+  if (!best.has_choice) {
+    return absl::DeadlineExceededError("no choice without a forbidden value or pair was found within the time budget");
+  }
   Solution solution;
   solution.choice = best.choice;
   solution.cost = best.cost;

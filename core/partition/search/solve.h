@@ -6,7 +6,8 @@
 //      tables stay small and the multipliers leave no gap.
 // kO2: as kO1, and what that leaves open goes to branch and bound, to an integer program (COIN-OR CBC) on cores of up to
 //      some 3e5 edge entries, and to message passing with block moves on bigger ones, until proven or the time is over.
-// Both always return a choice when one is found, a certified lower bound and the truth about exactness.
+// Both return a choice however short the time is (a greedy one at worst), a certified lower bound and the truth about
+// exactness. The time that preparing, contracting and a greedy choice take, some passes over the tables, is not cut off.
 #ifndef OMSERVE_CORE_PARTITION_SEARCH_SOLVE_H_
 #define OMSERVE_CORE_PARTITION_SEARCH_SOLVE_H_
 
@@ -35,8 +36,8 @@ struct SolveOptions {
 };
 
 // INVALID_ARGUMENT for a malformed network; FAILED_PRECONDITION when it is proven that forbidden pairs leave no choice
-// at all (memory that cannot be kept is told by Solution::feasible); DEADLINE_EXCEEDED when the budget ended before any
-// choice was found; the cause, when `limit` is cancelled. `limit` may shorten the budget.
+// at all (memory that cannot be kept is told by Solution::feasible); DEADLINE_EXCEEDED when the budget ended before the
+// search found a way around the forbidden pairs; the cause, when `limit` is cancelled. `limit` may shorten the budget.
 absl::StatusOr<Solution> Solve(const CostNetwork& network, const SolveOptions& options = {}, const WaitLimit& limit = {});
 
 }  // namespace omserve

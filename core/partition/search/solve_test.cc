@@ -254,6 +254,91 @@ TEST(SolveTest, WarmStartsAreCheckedAndNeverMadeWorse) {
   EXPECT_EQ(Solve(one, {.warm_start = {0, 0}}).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
+// A grid of `rows` x `columns` variables with memory that binds.
+CostNetwork Grid(std::mt19937& rng, int rows, int columns, double forbidden) {
+  CostNetwork network;
+  const int n = rows * columns;
+  for (int v = 0; v < n; ++v) {
+    network.unary.emplace_back();
+    for (int k = 0; k < 12; ++k) network.unary.back().push_back(Uniform(rng, 0, 1000));
+  }
+  for (int v = 0; v < n; ++v) {
+    if (v % columns + 1 < columns) AddRandomEdge(rng, network, v, v + 1, forbidden, false);
+    if (v + columns < n) AddRandomEdge(rng, network, v, v + columns, forbidden, false);
+  }
+  network.row_limit.assign(static_cast<size_t>(n), 300);
+  for (int v = 0; v < n; ++v) {
+    CostNetwork::Usage usage{v, v, std::min(n, v + 20), {}};
+    for (int k = 0; k < 12; ++k) usage.amount.push_back(3 * (12 - k));
+    network.usages.push_back(usage);
+  }
+  return network;
+}
+
+TEST(SolveTest, AnyBudgetGivesAChoiceABoundAndTheTruth) {
+  std::mt19937 rng(8);
+  for (const int side : {10, 60}) {
+    for (const double forbidden : {0.0, 0.1, 0.4}) {
+      const CostNetwork network = Grid(rng, side, side, forbidden);
+      for (const SearchLevel level : {SearchLevel::kO1, SearchLevel::kO2}) {
+        double before = kInfinity;
+        for (const absl::Duration budget : {absl::ZeroDuration(), absl::Milliseconds(1), absl::Milliseconds(10)}) {
+          auto solution = Solve(network, {.level = level, .time_budget = budget});
+          ASSERT_TRUE(solution.ok()) << solution.status() << " " << side << " " << forbidden << " " << budget;
+          EXPECT_EQ(network.CostOf(solution->choice), solution->cost);
+          EXPECT_LT(solution->cost, kInfinity);
+          EXPECT_EQ(solution->feasible, network.ExcessOf(solution->choice).row < 0);
+          EXPECT_TRUE(solution->feasible) << side << " " << forbidden << " " << budget << ": memory is not hard to keep here";
+          EXPECT_GT(solution->lower_bound, 0);
+          if (solution->feasible) before = std::min(before, solution->cost);
+          EXPECT_LE(solution->lower_bound, before) << "a bound holds for every choice that fits";
+        }
+        // What is given is never made worse, and a deadline of the caller counts like a budget.
+        auto first = Solve(network, {.level = level, .time_budget = absl::Milliseconds(50)});
+        ASSERT_TRUE(first.ok());
+        auto again = Solve(network, {.level = level, .warm_start = first->choice}, {.deadline = absl::InfinitePast()});
+        ASSERT_TRUE(again.ok()) << again.status();
+        EXPECT_GE(again->feasible, first->feasible);
+        if (first->feasible) {
+          EXPECT_LE(again->cost, first->cost);
+        }
+      }
+    }
+  }
+}
+
+// What contraction leaves must go on to its end before a greedy choice has a chance: a long chain of equalities whose ends
+// want different things, with a forbidden pair in between.
+TEST(SolveTest, NoTimeAndChainsOfEqualities) {
+  CostNetwork network;
+  constexpr int kLength = 20000, kValues = 5;
+  for (int v = 0; v < kLength; ++v) {
+    network.unary.emplace_back();
+    for (int k = 0; k < kValues; ++k) network.unary.back().push_back((v * 7 + k * 3) % 11);
+    if (v == 0) continue;
+    CostNetwork::Edge edge{v - 1, v, std::vector<double>(kValues * kValues, kInfinity)};
+    for (int k = 0; k < kValues; ++k) edge.cost[static_cast<size_t>(k * kValues + (v == kLength / 2 ? (k + 1) % kValues : k))] = 0;
+    network.edges.push_back(edge);
+  }
+  auto none = Solve(network, {.time_budget = absl::ZeroDuration()});
+  auto much = Solve(network);
+  ASSERT_TRUE(none.ok() && much.ok()) << none.status() << much.status();
+  EXPECT_EQ(none->cost, network.CostOf(none->choice));
+  EXPECT_TRUE(much->exact);
+  EXPECT_LE(none->lower_bound, much->cost);
+  EXPECT_LE(much->cost, none->cost);
+}
+
+TEST(SolveTest, CancellingIsNoBudget) {
+  std::mt19937 rng(9);
+  const CostNetwork network = Grid(rng, 20, 20, 0.1);
+  Cancellation cancellation;
+  cancellation.Cancel(absl::AbortedError("the caller has gone"));
+  for (const SearchLevel level : {SearchLevel::kO1, SearchLevel::kO2}) {
+    EXPECT_EQ(Solve(network, {.level = level}, {.run = &cancellation}).status().code(), absl::StatusCode::kAborted);
+  }
+}
+
 TEST(ContractionTest, EqualitiesLeaveNothing) {
   const std::vector<double> equal = {0, kInfinity, kInfinity, 0};
   const CostNetwork network{{{1, 2}, {5, 0}, {0, 3}}, {{0, 1, equal}, {1, 2, equal}}};
