@@ -19,24 +19,6 @@ int64_t LocalBytes(const Mesh& mesh, const Sharding& sharding, const TensorDesc&
   return static_cast<int64_t>(ByteSize({desc.type, LocalShape(mesh, sharding, desc.shape)}));
 }
 
-std::string Describe(const ReshardStep& step) {
-  std::string axes = absl::StrJoin(
-      step.axes, ".", [](std::string* out, int8_t axis) { absl::StrAppend(out, static_cast<int>(axis)); });
-  switch (step.kind) {
-    case ReshardStep::Kind::kSlice:
-      return absl::StrCat("slice of dimension ", step.dim, " over axes ", axes);
-    case ReshardStep::Kind::kAllGather:
-      return absl::StrCat("all-gather of dimension ", step.dim, " over axes ", axes);
-    case ReshardStep::Kind::kAllReduce:
-      return absl::StrCat("all-reduce over axes ", axes);
-    case ReshardStep::Kind::kReduceScatter:
-      return absl::StrCat("reduce-scatter to dimension ", step.dim, " over axes ", axes);
-    case ReshardStep::Kind::kAllToAll:
-      return absl::StrCat("all-to-all from dimension ", step.dim, " to ", step.to_dim, " over axes ", axes);
-  }
-  return "";
-}
-
 // What one device sends in a step, by bandwidth-optimal algorithms.
 int64_t SentBytes(const Mesh& mesh, const ReshardStep& step, const Sharding& before, const TensorDesc& desc) {
   const double p = static_cast<double>(mesh.Parts(step.axes));
@@ -132,11 +114,16 @@ class Explainer {
       AddReshard(input, node.name(), plan_.strategies.contains(input.node) ? plan_.stage(input.node) : s, s,
                  wanted);
     }
-    stage.compute_seconds += strategy.seconds;
+    // Resolving sums is part of what the strategy costs, and communication all the same.
+    double resolving = 0;
     for (size_t i = 0; i < strategy.outputs.size(); ++i) {
+      resolving += resharders_[static_cast<size_t>(s)]->Seconds(strategy.raw_outputs[i], strategy.outputs[i],
+                                                                node.output(static_cast<int>(i)));
       CountTraffic(s, strategy.raw_outputs[i], strategy.outputs[i], node.output(static_cast<int>(i)),
                    nullptr);
     }
+    stage.compute_seconds += strategy.seconds - resolving;
+    stage.communication_seconds += resolving;
     report_.operators.push_back(std::move(entry));
   }
 
@@ -203,6 +190,24 @@ class Explainer {
 };
 
 }  // namespace
+
+std::string Describe(const ReshardStep& step) {
+  std::string axes = absl::StrJoin(
+      step.axes, ".", [](std::string* out, int8_t axis) { absl::StrAppend(out, static_cast<int>(axis)); });
+  switch (step.kind) {
+    case ReshardStep::Kind::kSlice:
+      return absl::StrCat("slice of dimension ", step.dim, " over axes ", axes);
+    case ReshardStep::Kind::kAllGather:
+      return absl::StrCat("all-gather of dimension ", step.dim, " over axes ", axes);
+    case ReshardStep::Kind::kAllReduce:
+      return absl::StrCat("all-reduce over axes ", axes);
+    case ReshardStep::Kind::kReduceScatter:
+      return absl::StrCat("reduce-scatter to dimension ", step.dim, " over axes ", axes);
+    case ReshardStep::Kind::kAllToAll:
+      return absl::StrCat("all-to-all from dimension ", step.dim, " to ", step.to_dim, " over axes ", axes);
+  }
+  return "";
+}
 
 absl::StatusOr<PlanReport> ExplainPlan(const Graph& graph, const Cluster& cluster, const Plan& plan) {
   return Explainer(graph, cluster, plan).Explain();

@@ -50,6 +50,9 @@ struct PlanReport {
   std::string engine;
 };
 
+// "all-gather of dimension 1 over axes 0"
+std::string Describe(const ReshardStep& step);
+
 // INVALID_ARGUMENT for a plan that does not fit the graph.
 absl::StatusOr<PlanReport> ExplainPlan(const Graph& graph, const Cluster& cluster, const Plan& plan);
 

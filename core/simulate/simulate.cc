@@ -1,0 +1,175 @@
+#include "core/simulate/simulate.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "core/base/status.h"
+#include "core/ops/exchange.h"
+#include "core/ops/op.h"
+#include "core/partition/crossings.h"
+#include "core/partition/explain.h"
+
+namespace omserve {
+namespace {
+
+using Kind = SimulatedStep::Kind;
+
+// Walks the operators of one stage as the lowering's SliceBuilder does: the same values are remembered, so the same
+// steps are shared.
+class StageProgram {
+ public:
+  StageProgram(const Graph& graph, const Plan& plan, const std::vector<Crossing>& crossings, Resharder& resharder,
+               int stage)
+      : graph_(graph), plan_(plan), crossings_(crossings), resharder_(resharder), stage_(stage) {}
+
+  void AddReceives() {
+    for (size_t tag = 0; tag < crossings_.size(); ++tag) {
+      const Crossing& crossing = crossings_[tag];
+      if (crossing.to != stage_) continue;
+      steps_.push_back({Kind::kReceive, 0, static_cast<int>(tag), graph_.node(crossing.value.node)->name(),
+                        absl::StrCat("from stage ", crossing.from)});
+      held_.insert({crossing.value, crossing.transfer.received});
+    }
+  }
+
+  absl::Status AddNode(const Node& node, const Strategy& strategy) {
+    for (int i = 0; i < node.num_inputs(); ++i) {
+      const ValueId value = node.input(i);
+      if (!value.valid()) continue;
+      const Sharding& wanted = strategy.inputs[static_cast<size_t>(i)];
+      if (plan_.strategies.contains(value.node) && plan_.stage(value.node) != stage_) {
+        const Crossing* nearest =
+            NearestCrossing(crossings_, value, stage_, wanted, graph_.desc(value), resharder_);
+        produced_[value] = nearest->transfer.received;
+      }
+      Get(value, wanted);
+    }
+    ASSIGN_OR_RETURN(const double exchanged, ExchangeSeconds(node, strategy));
+    double resolved = 0;
+    for (int i = 0; i < node.num_outputs(); ++i) {
+      const size_t at = static_cast<size_t>(i);
+      resolved += resharder_.Seconds(strategy.raw_outputs[at], strategy.outputs[at], node.output(i));
+    }
+    // A plan keeps one figure for all three.
+    Add(Kind::kCompute, std::max(0.0, strategy.seconds - exchanged - resolved), node.name(), node.type());
+    Add(Kind::kCollective, exchanged, node.name(), "all-reduces inside the operator");
+    for (int i = 0; i < node.num_outputs(); ++i) {
+      const size_t at = static_cast<size_t>(i);
+      held_.insert({node.out(i), strategy.raw_outputs[at]});
+      produced_[node.out(i)] = strategy.raw_outputs[at];
+      Get(node.out(i), strategy.outputs[at]);
+      produced_[node.out(i)] = strategy.outputs[at];
+    }
+    for (size_t tag = 0; tag < crossings_.size(); ++tag) {
+      const Crossing& crossing = crossings_[tag];
+      if (crossing.value.node != node.id() || crossing.from != stage_) continue;
+      Get(crossing.value, crossing.transfer.sent);
+      steps_.push_back({Kind::kSend, crossing.transfer.send_seconds, static_cast<int>(tag), node.name(),
+                        absl::StrCat(ToString(crossing.transfer.received), " to stage ", crossing.to)});
+    }
+    return absl::OkStatus();
+  }
+
+  void AddOutputs() {
+    for (size_t i = 0; i < graph_.outputs().size(); ++i) {
+      const ValueId value = graph_.outputs()[i].value;
+      if (plan_.strategies.contains(value.node) && plan_.stage(value.node) == stage_) Get(value, plan_.outputs[i]);
+    }
+  }
+
+  std::vector<SimulatedStep> TakeSteps() { return std::move(steps_); }
+
+ private:
+  void Add(Kind kind, double seconds, const std::string& name, std::string what) {
+    if (seconds > 0) steps_.push_back({kind, seconds, -1, name, std::move(what)});
+  }
+
+  // The steps of a reshard that have not been taken for another reader.
+  void Get(ValueId value, const Sharding& wanted) {
+    const Node& producer = *graph_.node(value.node);
+    if (producer.is_const() || held_.contains({value, wanted})) return;
+    const TensorDesc& desc = graph_.desc(value);
+    auto produced = produced_.find(value);
+    const Sharding at =
+        produced != produced_.end() ? produced->second : Sharding::Replicated(static_cast<int>(desc.shape.size()));
+    for (const ReshardStep& step : resharder_.Path(at, wanted, desc).steps) {
+      if (!held_.insert({value, step.after}).second) continue;
+      Add(step.kind == ReshardStep::Kind::kSlice ? Kind::kCompute : Kind::kCollective, step.seconds, producer.name(),
+          Describe(step));
+    }
+  }
+
+  absl::StatusOr<double> ExchangeSeconds(const Node& node, const Strategy& strategy) {
+    if (!MayExchange(node)) return 0.0;
+    std::vector<int64_t> parts;
+    for (const AxisList& axes : strategy.factor_axes) parts.push_back(resharder_.mesh().Parts(axes));
+    if (std::all_of(parts.begin(), parts.end(), [](int64_t count) { return count == 1; })) return 0.0;
+    ASSIGN_OR_RETURN(const ShardingRule rule, RuleOf(graph_, node));
+    ASSIGN_OR_RETURN(const Emission emission, TrialEmission(graph_, node, rule, parts));
+    double seconds = 0;
+    for (const Exchange& exchange : emission.exchanges) {
+      seconds += resharder_.AllReduceSeconds(strategy.factor_axes[static_cast<size_t>(exchange.factor)],
+                                             static_cast<double>(ByteSize(exchange.desc)));
+    }
+    return seconds;
+  }
+
+  const Graph& graph_;
+  const Plan& plan_;
+  const std::vector<Crossing>& crossings_;
+  Resharder& resharder_;
+  const int stage_;
+  absl::flat_hash_set<std::pair<ValueId, Sharding>> held_;
+  absl::flat_hash_map<ValueId, Sharding> produced_;  // where readers start from
+  std::vector<SimulatedStep> steps_;
+};
+
+}  // namespace
+
+absl::StatusOr<PipelineProgram> ProgramOf(const Graph& graph, const Cluster& cluster, const Plan& plan) {
+  std::vector<std::unique_ptr<Resharder>> resharders;
+  for (const Mesh& mesh : plan.stages) resharders.push_back(std::make_unique<Resharder>(mesh, cluster));
+  ASSIGN_OR_RETURN(const std::vector<int32_t> order, graph.TopologicalOrder());
+  for (int32_t id : order) {
+    const Node& node = *graph.node(id);
+    if (!node.is_data() && !node.is_const() && !plan.strategies.contains(id)) {
+      return absl::InvalidArgumentError(absl::StrCat("the plan has no strategy for node '", node.name(), "'"));
+    }
+  }
+  ASSIGN_OR_RETURN(const std::vector<Crossing> crossings, FindCrossings(graph, cluster, plan, resharders, order));
+  PipelineProgram program;
+  for (int stage = 0; stage < plan.num_stages(); ++stage) {
+    StageProgram builder(graph, plan, crossings, *resharders[static_cast<size_t>(stage)], stage);
+    builder.AddReceives();
+    for (int32_t id : order) {
+      auto strategy = plan.strategies.find(id);
+      if (strategy == plan.strategies.end() || plan.stage(id) != stage) continue;
+      RETURN_IF_ERROR(builder.AddNode(*graph.node(id), strategy->second));
+    }
+    builder.AddOutputs();
+    program.stages.push_back(builder.TakeSteps());
+  }
+  return program;
+}
+
+absl::StatusOr<PlanSimulation> SimulatePlan(const Graph& graph, const Cluster& cluster, const Plan& plan,
+                                            int drawn_runs) {
+  PlanSimulation simulation;
+  simulation.replicas = plan.num_replicas();
+  ASSIGN_OR_RETURN(simulation.program, ProgramOf(graph, cluster, plan));
+  ASSIGN_OR_RETURN(simulation.latency, MicroBatchedSeconds(simulation.program, 1, /*overlap_sends=*/false));
+  ASSIGN_OR_RETURN(simulation.steady, FindSteadyState(simulation.program, /*overlap_sends=*/false));
+  ASSIGN_OR_RETURN(simulation.overlapped, FindSteadyState(simulation.program, /*overlap_sends=*/true));
+  if (drawn_runs > 0) {
+    const std::vector<SimulatedRun> runs(static_cast<size_t>(drawn_runs));
+    ASSIGN_OR_RETURN(simulation.under_way,
+                     SimulateRuns({simulation.program}, runs, {.overlap_sends = true, .recorded_runs = drawn_runs}));
+  }
+  return simulation;
+}
+
+}  // namespace omserve
