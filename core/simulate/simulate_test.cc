@@ -134,7 +134,10 @@ TEST(SimulateTest, AThousandDevicesCostNoMoreThanTheirStages) {
   ASSERT_TRUE(simulation.ok()) << simulation.status();
   EXPECT_EQ(simulation->replicas, 8);
   EXPECT_EQ(simulation->program.stages.size(), 8u);
-  EXPECT_NEAR(simulation->latency, plan->seconds - SharedSeconds(*ExplainPlan(graph, cluster, *plan)), 1e-9);
+  // Readers that want a value in different cuts may still share the beginning of the way.
+  const double most = plan->seconds - SharedSeconds(*ExplainPlan(graph, cluster, *plan));
+  EXPECT_LE(simulation->latency, most + 1e-9);
+  EXPECT_GT(simulation->latency, 0.999 * most);
   EXPECT_GT(simulation->overlapped.bubble, 0);
   EXPECT_LT(simulation->overlapped.bubble, 1);
 }
