@@ -261,56 +261,35 @@ class Anytime {
       return true;
     }
     if (options_.level == SearchLevel::kO1) return false;
-    // The dearest rows keep their price; the rest of the bound is rebuilt without the others.
-    constexpr size_t kMostPrices = 200;
-    std::vector<double> prices(smaller->rows().size());
-    for (size_t row = 0; row < prices.size(); ++row) prices[row] = dual.best_prices()[smaller->rows()[row]];
-    std::vector<double> sorted = prices;
-    std::sort(sorted.rbegin(), sorted.rend());
-    const double least_price = sorted.size() > kMostPrices ? std::max(sorted[kMostPrices], 0.0) : 0;
-    for (double& price : prices) price = price > least_price ? price : 0;
-    Dual polished(flat);
-    polished.SetPrices(prices);
-    for (int i = 0; i < 200 && !Over(); ++i) polished.Settle();
-    double constant = 0;
-    CostNetwork program = polished.Reparametrised(smaller->core(), constant);
-    program_offset_ = offset() + smaller->offset() + constant;
+    IntegerProgram program{smaller->core(), best_.integral, upper - smaller->offset(), smaller->Restrict(Restrict(best_.choice)), {}, limit_.deadline};
+    for (int row : smaller->rows()) program.prices.push_back(dual.best_prices()[static_cast<size_t>(row)]);
+    if (program.network.CostOf(program.incumbent) > program.upper_bound || program.network.ExcessOf(program.incumbent).row >= 0) {
+      program.incumbent.clear();
+    }
+    program_offset_ = offset() + smaller->offset();
     program_upper_ = best_.cost;
-    // All terms are >= 0: one that is above the bound by itself is in nothing better.
-    const double most = (best_.cost - program_offset_) * (1 + 1e-9) + 1e-6;
-    for (auto& unary : program.unary) {
-      // Values stay columns, however dear: the program has no place for a forbidden one.
-      for (double& cost : unary) cost = std::min(cost, 2 * most);
-    }
-    for (auto& edge : program.edges) {
-      for (double& cost : edge.cost) cost = cost > most ? kInfinity : cost;
-    }
-    std::vector<int> incumbent = smaller->Restrict(Restrict(best_.choice));
-    if (smaller->core().CostOf(incumbent) == kInfinity || program.CostOf(incumbent) == kInfinity ||
-        smaller->core().ExcessOf(incumbent).row >= 0) {
-      incumbent.clear();
-    }
-    program_ = IntegerProgramTask::Start(program, best_.lower_bound - program_offset_, best_.cost - program_offset_, incumbent,
-                                         prices, limit_.deadline);
+    program_ = IntegerProgramTask::Start(program);
     program_chain_ = chain_;
     owned_.push_back(std::make_unique<Contraction>(*std::move(smaller)));
     program_chain_.push_back(owned_.back().get());
     return false;
   }
 
-  // Takes what the integer program has found, if it has ended. True when that proves the incumbent.
+  // Takes what the integer program has found so far. True when that proves the incumbent.
   bool TakeProgram() {
-    if (program_ == nullptr || !program_->Ended(absl::ZeroDuration())) return false;
+    if (program_ == nullptr) return false;
+    const bool ended = program_->Ended(absl::ZeroDuration());
     const IntegerProgramResult& result = program_->result();
-    const double bound = result.bound + program_offset_;
+    double settled = program_upper_;  // whatever it left out costs at least this
     if (!result.choice.empty()) {
       std::vector<int> choice = result.choice;
       for (auto it = program_chain_.rbegin(); it != program_chain_.rend(); ++it) choice = (*it)->Expand(choice);
       best_.Offer(network_, choice);
+      settled = std::min(settled, network_.CostOf(choice));
     }
-    best_.RaiseBound(std::min(program_upper_, bound));
+    best_.RaiseBound(result.closed ? settled : std::min(settled, result.bound + program_offset_));
     if (best_.proven) engine_ = "contraction+message passing+integer program";
-    program_ = nullptr;
+    if (ended) program_ = nullptr;
     return best_.proven;
   }
 

@@ -35,7 +35,18 @@ void Dual::SetPrices(std::vector<double> prices) {
   Reprice();
 }
 
+void Dual::Move(const std::vector<double>& more) {
+  for (size_t i = 0; i < message_.size(); ++i) message_[i] += more[i];
+}
+
 void Dual::Reprice() {
+  // Prices are multiples of a power of two that makes their sums exact: what variables pay is what rows get.
+  double total = 0;
+  for (const double price : prices_) total += price;
+  if (total > 0) {
+    const double unit = std::ldexp(1.0, std::ilogb(total) - 48);
+    for (double& price : prices_) price = std::floor(price / unit) * unit;
+  }
   std::vector<double> before(prices_.size() + 1, 0);
   for (size_t row = 0; row < prices_.size(); ++row) before[row + 1] = before[row] + prices_[row];
   priced_ = network_.unary;
@@ -102,46 +113,56 @@ void Dual::Pass(bool forward) {
 }
 
 double Dual::Bound() {
-  const int n = network_.variables();
-  double bound = 0, magnitude = 0;
-  std::vector<double> least_of_edge(network_.edges.size(), 0);
-  for (int v = 0; v < n; ++v) {
+  // Every sum of doubles is off by at most half a unit in the last place of each intermediate result. `rounded` adds up how
+  // large those results are, per variable and edge the largest of any value.
+  long double bound = 0, rounded = 0;
+  for (int v = 0; v < network_.variables(); ++v) {
     const int size = network_.size[v];
+    const auto links = network_.LinksOf(v);
     double* marginal = &marginal_[network_.offset[v]];
     Gather(v, marginal);
     const double least = *std::min_element(marginal, marginal + size);
     bound += least;
-    magnitude += std::abs(least);
-    for (int k = 0; k < size; ++k) marginal[k] -= least;
-    for (const auto& link : network_.LinksOf(v)) {
+    double largest = 0;
+    for (int k = 0; k < size; ++k) {
+      double parts = std::abs(priced_[network_.offset[v] + static_cast<size_t>(k)]);
+      for (const auto& link : links) parts += std::abs(message_[link.message + static_cast<size_t>(k)]);
+      if (parts < kInfinity) largest = std::max(largest, parts);
+      marginal[k] -= least;
+    }
+    rounded += largest * static_cast<double>(links.size() + 2 * network_.UsagesOf(v).size() + 2);
+    for (const auto& link : links) {
       MinPlus(&message_[link.other_message], &network_.tables[link.across], network_.size[link.other], size, incoming_.data());
       const double* moved = &message_[link.message];
       double edge_least = kInfinity;
+      largest = 0;
       for (int k = 0; k < size; ++k) {
+        const double parts = std::abs(incoming_[k]) + std::abs(moved[k]);
+        if (parts < kInfinity) largest = std::max(largest, parts);
         incoming_[k] += moved[k];
         edge_least = std::min(edge_least, incoming_[k]);
       }
       for (int k = 0; k < size; ++k) marginal[k] += incoming_[k] - edge_least;
       if (link.own < link.across) {
         bound += edge_least;
-        magnitude += std::abs(edge_least);
+        rounded += 3 * largest;
       }
       work_ += static_cast<int64_t>(size) * network_.size[link.other];
     }
   }
   for (size_t row = 0; row < prices_.size(); ++row) {
-    bound -= prices_[row] * network_.slack[row];
-    magnitude += std::abs(prices_[row] * network_.slack[row]);
+    bound -= static_cast<long double>(prices_[row]) * network_.slack[row];
+    rounded += std::abs(prices_[row] * network_.slack[row]) * 1e-3;
   }
-  bound -= 1e-11 * magnitude;  // far above what rounding can have added
-  for (double& marginal : marginal_) marginal += bound;
-  current_bound_ = bound;
-  if (bound > best_bound_) {
-    best_bound_ = bound;
+  margin_ = static_cast<double>(rounded) * std::numeric_limits<double>::epsilon();
+  current_bound_ = static_cast<double>(bound) - margin_;
+  for (double& marginal : marginal_) marginal += current_bound_ - margin_;
+  if (current_bound_ > best_bound_) {
+    best_bound_ = current_bound_;
     best_prices_ = prices_;
     best_message_ = message_;
   }
-  return bound;
+  return current_bound_;
 }
 
 CostNetwork Dual::Pruned(const CostNetwork& network, double upper_bound, bool pairs) const {
@@ -173,7 +194,7 @@ CostNetwork Dual::Pruned(const CostNetwork& network, double upper_bound, bool pa
         for (size_t l = 0; l < ku; ++l) {
           const double at_l = Marginal(u, static_cast<int>(l)) - (from_a[l] + other[l] - least);
           const double pair = table[k * ku + l] + own[k] + other[l] - least;
-          if (at_k + at_l - current_bound_ + pair > upper_bound) pruned.edges[static_cast<size_t>(link.edge)].cost[k * ku + l] = kInfinity;
+          if (at_k + at_l - current_bound_ + pair - 2 * margin_ > upper_bound) pruned.edges[static_cast<size_t>(link.edge)].cost[k * ku + l] = kInfinity;
         }
       }
     }

@@ -22,7 +22,7 @@ class Dual {
   void Sweep(double upper_bound);
   // As Sweep, but the multipliers stay.
   void Settle();
-  // The bound of the current messages, rounded safely down. Also refreshes Marginal().
+  // The bound of the current messages, less all that rounding can have added. Also refreshes Marginal().
   double Bound();
   double best_bound() const { return best_bound_; }
   const std::vector<double>& best_prices() const { return best_prices_; }
@@ -41,6 +41,8 @@ class Dual {
   const std::vector<int>& labelling() const { return labelling_; }
   const std::vector<double>& prices() const { return prices_; }
   void SetPrices(std::vector<double> prices);
+  // Adds to the messages: per end of each edge in turn, as in FlatNetwork.
+  void Move(const std::vector<double>& more);
   int64_t sweeps() const { return sweeps_; }
   // Table entries read so far: a measure of work that does not depend on the machine.
   int64_t work() const { return work_; }
@@ -59,6 +61,7 @@ class Dual {
   std::vector<int> labelling_;
   std::vector<int> behind_, ahead_;  // neighbours before and after each variable in the order of the network
   double current_bound_ = 0, best_bound_;
+  double margin_ = 0;  // what rounding can have added to the last bound
   double step_ = 0.01;  // of the bound: how far above it the prices aim
   int stale_ = 0;
   int64_t sweeps_ = 0, work_ = 0;

@@ -1,10 +1,11 @@
-// The core as an integer program, solved by COIN-OR CBC.
+// The search for something cheaper on a small core, with COIN-OR: Clp for proofs, CBC for choices.
 //
-// Local-polytope form: s[i,p] in {0,1}; e[ij,pq] >= 0 continuous; sum_p s = 1; sum_q e[ij,pq] = s[i,p]; sum_p e[ij,pq] =
-// s[j,q]; one row per memory row that matters (added when a solution breaks it). Forbidden pairs have no column.
+// The root of a proof (prover.h) comes first; what it leaves open goes to CBC, whose answer is taken as a choice and never as a
+// proof, and then to the whole proof.
 #ifndef OMSERVE_CORE_PARTITION_SEARCH_INTEGER_PROGRAM_H_
 #define OMSERVE_CORE_PARTITION_SEARCH_INTEGER_PROGRAM_H_
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -13,39 +14,43 @@
 
 namespace omserve {
 
-struct IntegerProgramResult {
-  std::vector<int> choice;   // the best found that keeps the rows; empty when none
-  // No choice is cheaper; what the solver's tolerances (a millionth of upper - lower bound) can hide is taken off.
-  double bound = 0;
+struct IntegerProgram {
+  CostNetwork network;           // contracted
+  bool integral = false;         // all costs are integers
+  double upper_bound = 0;        // finite; dearer choices do not matter
+  std::vector<int> incumbent;    // a choice of that cost; empty when it has none in this network
+  std::vector<double> prices;    // of the rows, from the dual
+  absl::Time deadline;
 };
 
-// Minimises cost + sum of price * (limit - use) over the rows: what Dual::Reparametrised leaves, with costs no larger than
-// the gap. (Large costs that cancel would drown the answer in the solver's tolerances.) Searches for something cheaper than
-// `upper_bound`; `lower_bound` is known to hold; `incumbent` may be empty; rows with a price are in the program from the
-// start. Sequential.
-IntegerProgramResult SolveIntegerProgram(const CostNetwork& network, double lower_bound, double upper_bound,
-                                         const std::vector<int>& incumbent, const std::vector<double>& prices,
-                                         absl::Time deadline);
+struct IntegerProgramResult {
+  std::vector<int> choice;   // the best found below the upper bound that keeps the rows; empty when none
+  double bound = 0;          // no choice is cheaper than this or, if that is less, than `choice` or the upper bound
+  bool closed = false;       // `choice`, or else what the upper bound came from, is the optimum
+};
 
-// The same in a process of its own: the solver looks at its time limit only now and then, and this one can be ended at
+// Gives what is known to `report` whenever that is more than before. Sequential.
+void SolveIntegerProgram(const IntegerProgram& program, const std::function<void(const IntegerProgramResult&)>& report);
+
+// The same in a process of its own: the solvers look at their time limit only now and then, and this one can be ended at
 // any moment. One thread per object; the destructor ends the process.
 class IntegerProgramTask {
  public:
   // Null when the system gives no process.
-  static std::unique_ptr<IntegerProgramTask> Start(const CostNetwork& network, double lower_bound, double upper_bound,
-                                                   const std::vector<int>& incumbent, const std::vector<double>& prices,
-                                                   absl::Time deadline);
+  static std::unique_ptr<IntegerProgramTask> Start(const IntegerProgram& program);
   ~IntegerProgramTask();
   // Waits up to `wait`. True when it has ended, with or without an answer.
   bool Ended(absl::Duration wait);
+  // The last report.
   const IntegerProgramResult& result() const { return result_; }
 
  private:
-  IntegerProgramTask(int process, int pipe, double lower_bound) : process_(process), pipe_(pipe) { result_.bound = lower_bound; }
+  IntegerProgramTask(int process, int pipe, size_t variables) : process_(process), pipe_(pipe), variables_(variables) {}
   void Stop();
 
   int process_;
   int pipe_;
+  size_t variables_;
   std::vector<char> received_;
   IntegerProgramResult result_;
 };

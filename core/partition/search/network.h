@@ -64,7 +64,7 @@ struct Solution {
   std::vector<int> choice;  // value of each variable
   double cost = 0;
   double lower_bound = 0;  // no choice that keeps the memory rows is cheaper than this
-  bool exact = false;      // cost is the optimum; with feasible == false: it is proven that no choice fits
+  bool exact = false;      // cost is the optimum (to a billionth when costs are not integers); with feasible == false: it is proven that no choice fits
   bool feasible = true;    // the memory rows hold. When not, `choice` is the nearest found and `excess` what is missing
   CostNetwork::Excess excess = {};
   std::string engine = {};  // what found and proved it, e.g. "contraction+elimination"
