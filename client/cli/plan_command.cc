@@ -21,6 +21,7 @@
 #include "core/partition/choose.h"
 #include "core/partition/explain.h"
 #include "core/partition/plan_file.h"
+#include "core/simulate/simulate.h"
 
 namespace omserve::cli {
 namespace {
@@ -28,6 +29,25 @@ namespace {
 using nlohmann::ordered_json;
 
 constexpr size_t kDearest = 10;
+// In the picture of runs under way: enough to see the pipeline full, few enough to see operators.
+constexpr int kDrawnRuns = 6;
+
+double RunsPerSecond(const PlanSimulation& simulation, const SteadyState& steady) {
+  return steady.seconds_between_answers > 0 ? simulation.replicas / steady.seconds_between_answers : 0;
+}
+
+ordered_json ToJson(const PlanSimulation& simulation) {
+  auto steady = [&](const SteadyState& state) -> ordered_json {
+    return {{"seconds_between_answers", state.seconds_between_answers},
+            {"runs_per_second", RunsPerSecond(simulation, state)},
+            {"stages_at_work", state.working},
+            {"stages_at_messages", state.messaging},
+            {"bubble", state.bubble}};
+  };
+  return {{"seconds", simulation.latency},
+          {"messages_beside_work", steady(simulation.overlapped)},
+          {"messages_between_work", steady(simulation.steady)}};
+}
 
 template <typename Item>
 std::vector<const Item*> Dearest(const std::vector<Item>& items) {
@@ -71,7 +91,8 @@ std::vector<Change> WhatWouldChange(const Graph& graph, const Cluster& cluster, 
   return changes;
 }
 
-ordered_json ToJson(const std::string& model, const PlanReport& report, const std::vector<Change>& changes) {
+ordered_json ToJson(const std::string& model, const PlanReport& report, const PlanSimulation& simulation,
+                    const std::vector<Change>& changes) {
   ordered_json stages = ordered_json::array();
   for (const PlanReport::Stage& stage : report.stages) {
     ordered_json axis_bytes = ordered_json::object();
@@ -111,22 +132,29 @@ ordered_json ToJson(const std::string& model, const PlanReport& report, const st
           {"engine", report.engine},
           {"seconds_between_answers", report.seconds_between_answers},
           {"replicas", report.replicas},
+          {"simulation", ToJson(simulation)},
           {"stages", stages},
           {"dearest_operators", operators},
           {"dearest_reshards", reshards},
           {"what_would_change", would}};
 }
 
-std::string ToText(const std::string& model, const PlanReport& report, const std::vector<Change>& changes) {
+std::string ToText(const std::string& model, const PlanReport& report, const PlanSimulation& simulation,
+                   const std::vector<Change>& changes) {
   std::string text = absl::StrCat("plan of ", model, "\n  one run:  ", MillisecondsText(report.seconds), ", ",
                                   report.exact ? "optimal for these stages and meshes"
                                                : absl::StrFormat("at most %.1f %% above the bound of %s",
                                                                  100 * (report.seconds / std::max(1e-300, report.lower_bound) - 1),
                                                                  MillisecondsText(report.lower_bound)),
                                   " (", report.engine, ")\n");
-  absl::StrAppendFormat(&text, "  at most:  %.1f runs a second, %d replicas with requests in all stages\n\n",
-                        report.replicas / std::max(1e-12, report.seconds_between_answers), report.replicas);
-  Table stages({"STAGE", "DEVICES", "MESH", "TIME", "COMPUTE", "COMMUNICATION", "MEMORY OF A DEVICE", "SENT, BY AXIS"});
+  absl::StrAppendFormat(&text, "  simulated: %s a run alone; at most %.1f runs a second on %d %s\n", MillisecondsText(simulation.latency),
+                        RunsPerSecond(simulation, simulation.overlapped), report.replicas, report.replicas == 1 ? "replica" : "replicas");
+  if (report.stages.size() > 1) {
+    absl::StrAppendFormat(&text, "  with requests in all stages these wait %.1f %% of the time; %.1f runs a second if nothing goes on beside messages\n",
+                          100 * simulation.overlapped.bubble, RunsPerSecond(simulation, simulation.steady));
+  }
+  absl::StrAppend(&text, "\n");
+  Table stages({"STAGE", "DEVICES", "MESH", "TIME", "COMPUTE", "COMMUNICATION", "AT WORK", "MEMORY OF A DEVICE", "SENT, BY AXIS"});
   for (size_t s = 0; s < report.stages.size(); ++s) {
     const PlanReport::Stage& stage = report.stages[s];
     const std::string devices = stage.devices.size() <= 4 ? absl::StrJoin(stage.devices, ",")
@@ -135,6 +163,7 @@ std::string ToText(const std::string& model, const PlanReport& report, const std
     for (const auto& [axis, bytes] : stage.axis_bytes) sent.push_back(absl::StrCat(axis, ": ", BytesText(static_cast<uint64_t>(bytes))));
     stages.AddRow({absl::StrCat(s), devices, stage.axes.empty() ? "1" : absl::StrJoin(stage.axes, "x"), MillisecondsText(stage.seconds),
                    MillisecondsText(stage.compute_seconds), MillisecondsText(stage.communication_seconds),
+                   absl::StrFormat("%.0f %%", 100 * simulation.overlapped.working[s]),
                    absl::StrCat(BytesText(static_cast<uint64_t>(stage.weight_bytes + stage.value_bytes)), " of ",
                                 stage.memory_bytes > 0 ? BytesText(static_cast<uint64_t>(stage.memory_bytes)) : "an unknown size"),
                    absl::StrJoin(sent, ", ")});
@@ -193,18 +222,19 @@ absl::StatusOr<int> RunPlan(Session& session, const PlanArguments& arguments) {
                    }, limit));
   ASSIGN_OR_RETURN_WITH(const Plan plan, PlanModel(graph, cluster, options, limit), "plan");
   ASSIGN_OR_RETURN(const PlanReport report, ExplainPlan(graph, cluster, plan));
+  ASSIGN_OR_RETURN(const PlanSimulation simulation, SimulatePlan(graph, cluster, plan, arguments.html.empty() ? 0 : kDrawnRuns));
 
   if (!arguments.save_plan.empty()) {
     RETURN_IF_ERROR(WriteFileAtomically(arguments.save_plan, PlanToText(graph, cluster, plan)));
   }
   const std::string name = std::filesystem::path(arguments.model).stem().string();
-  if (!arguments.html.empty()) RETURN_IF_ERROR(WriteFileAtomically(arguments.html, PlanHtml(name, report)));
+  if (!arguments.html.empty()) RETURN_IF_ERROR(WriteFileAtomically(arguments.html, PlanHtml(name, report, simulation)));
   const std::vector<Change> changes = WhatWouldChange(graph, cluster, options, limit);
   RETURN_IF_ERROR(limit.Check("what would change"));
   if (session.json()) {
-    session.PrintJson(ToJson(name, report, changes));
+    session.PrintJson(ToJson(name, report, simulation, changes));
   } else {
-    session.Print(ToText(name, report, changes));
+    session.Print(ToText(name, report, simulation, changes));
   }
   return 0;
 }

@@ -5,11 +5,13 @@
 #include <string>
 
 #include "core/partition/explain.h"
+#include "core/simulate/simulate.h"
 
 namespace omserve::cli {
 
-// `title`: the model's name. Blocks too narrow to be seen are drawn together with their neighbours.
-std::string PlanHtml(const std::string& title, const PlanReport& report);
+// `title`: the model's name. `simulation`: with runs to draw. Blocks too narrow to be seen are drawn together with their
+// neighbours.
+std::string PlanHtml(const std::string& title, const PlanReport& report, const PlanSimulation& simulation);
 
 }  // namespace omserve::cli
 

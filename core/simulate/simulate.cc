@@ -161,7 +161,9 @@ absl::StatusOr<PlanSimulation> SimulatePlan(const Graph& graph, const Cluster& c
   PlanSimulation simulation;
   simulation.replicas = plan.num_replicas();
   ASSIGN_OR_RETURN(simulation.program, ProgramOf(graph, cluster, plan));
-  ASSIGN_OR_RETURN(simulation.latency, MicroBatchedSeconds(simulation.program, 1, /*overlap_sends=*/false));
+  ASSIGN_OR_RETURN(simulation.alone,
+                   SimulateRuns({simulation.program}, std::vector<SimulatedRun>(1), {.recorded_runs = std::min(1, drawn_runs)}));
+  simulation.latency = simulation.alone.seconds;
   ASSIGN_OR_RETURN(simulation.steady, FindSteadyState(simulation.program, /*overlap_sends=*/false));
   ASSIGN_OR_RETURN(simulation.overlapped, FindSteadyState(simulation.program, /*overlap_sends=*/true));
   if (drawn_runs > 0) {

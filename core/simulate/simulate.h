@@ -24,10 +24,11 @@ struct PlanSimulation {
   double latency = 0;       // of a run that is alone
   SteadyState steady;       // of a replica; messages occupy their stages
   SteadyState overlapped;   // messages go beside the work of the stages
-  Simulation under_way;     // the first runs of a full pipeline, with all events; messages beside the work
+  // To draw, with all events: a run that is alone, and the first runs of a full pipeline, messages beside the work.
+  Simulation alone, under_way;
 };
 
-// `drawn_runs`: how many are in `under_way`.
+// `drawn_runs`: how many are in `under_way`; 0: nothing is kept to draw.
 absl::StatusOr<PlanSimulation> SimulatePlan(const Graph& graph, const Cluster& cluster, const Plan& plan,
                                             int drawn_runs = 0);
 

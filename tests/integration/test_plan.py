@@ -38,12 +38,33 @@ def test_what_it_tells_adds_up(omctl, model):
     assert changes["links half as fast"]["seconds"] >= report["seconds"] * (1 - 1e-9)
 
 
+def test_simulation(omctl, model):
+    report = plan(omctl, model, "--tensor-parallel", 2, "--pipeline", 2, "--data-parallel", 2)
+    simulation = report["simulation"]
+    beside, between = simulation["messages_beside_work"], simulation["messages_between_work"]
+    assert simulation["seconds"] == pytest.approx(report["seconds"], rel=0.01)
+    slowest = max(stage["seconds"] for stage in report["stages"])
+    assert between["runs_per_second"] <= beside["runs_per_second"] * (1 + 1e-9)
+    assert between["runs_per_second"] <= 2 / slowest * (1 + 1e-9)  # two replicas
+    assert beside["runs_per_second"] > 2 / report["seconds"]
+    assert len(beside["stages_at_work"]) == 2 and max(beside["stages_at_work"]) == pytest.approx(1, rel=0.01)
+    assert 0 <= beside["bubble"] < 1 and all(share > 0 for share in between["stages_at_messages"])
+
+
 def test_page(omctl, model, tmp_path):
     page = tmp_path / "plan.html"
     plan(omctl, model, "--tensor-parallel", 2, "--html", page)
     text = page.read_text()
     assert "http" not in text and "src=" not in text  # nothing comes from elsewhere
+    assert "Runs under way" not in text
     assert text.count("<tr>") > 10 and "<svg" in text and "0:0:1:0" in text
+
+
+def test_page_of_a_pipeline(omctl, model, tmp_path):
+    page = tmp_path / "plan.html"
+    plan(omctl, model, "--pipeline", 3, "--html", page)
+    text = page.read_text()
+    assert "Runs under way" in text and text.count("<svg") == 2 and "run 6 in stage 2" in text and ": send " in text
 
 
 def test_a_saved_plan_is_built_by(omctl, model, tmp_path):
