@@ -103,6 +103,8 @@ absl::StatusOr<Plan> PlanModel(const Graph& graph, const Cluster& cluster, const
   PlanOptions plan_options;
   plan_options.cut_weights = options.tensor_parallel_size.has_value() && *options.tensor_parallel_size > 1;
   plan_options.hints = options.hints;
+  plan_options.weight_sharding = options.weight_sharding;
+  plan_options.weight_prefetch = options.weight_prefetch;
   plan_options.solve.level = options.opt_level == "O1" ? SearchLevel::kO1 : SearchLevel::kO2;
   plan_options.solve.time_budget = absl::Seconds(options.search_seconds);
   ASSIGN_OR_RETURN(const std::unique_ptr<PlanSearch> search,

@@ -11,6 +11,7 @@
 #include "core/base/status.h"
 #include "core/partition/plan_search.h"
 #include "core/partition/transfer.h"
+#include "core/partition/weight_gather.h"
 
 namespace omserve {
 namespace {
@@ -106,9 +107,11 @@ class Explainer {
       if (!input.valid()) continue;
       const Sharding& wanted = strategy.inputs[static_cast<size_t>(i)];
       if (graph_.node(input.node)->is_const()) {
-        const int64_t bytes = LocalBytes(mesh, wanted, graph_.desc(input));
+        const Sharding& sharding = HeldAs(strategy, i);
+        const int64_t bytes = LocalBytes(mesh, sharding, graph_.desc(input));
         entry.weight_bytes += bytes;
-        if (held->emplace(s, input.node, ToString(wanted)).second) stage.weight_bytes += bytes;
+        if (held->emplace(s, input.node, ToString(sharding)).second) stage.weight_bytes += bytes;
+        if (sharding != wanted) AddWithin(s, input, node.name(), sharding, wanted);
         continue;
       }
       AddReshard(input, node.name(), plan_.strategies.contains(input.node) ? plan_.stage(input.node) : s, s,
@@ -146,10 +149,24 @@ class Explainer {
     }
   }
 
+  // A reshard within stage `s`.
+  void AddWithin(int s, ValueId value, std::string reader, const Sharding& from, const Sharding& to) {
+    const TensorDesc& desc = graph_.desc(value);
+    PlanReport::Reshard reshard{
+        graph_.node(value.node)->name(), std::move(reader), s, s, ToString(from), ToString(to), {}, 0, 0};
+    reshard.seconds = resharders_[static_cast<size_t>(s)]->Seconds(from, to, desc);
+    CountTraffic(s, from, to, desc, &reshard);
+    report_.stages[static_cast<size_t>(s)].communication_seconds += reshard.seconds;
+    report_.reshards.push_back(std::move(reshard));
+  }
+
   void AddReshard(ValueId value, std::string reader, int from, int to, const Sharding& wanted) {
     const TensorDesc& desc = graph_.desc(value);
     const Sharding produced = ProducedSharding(graph_, plan_, value);
-    if (from == to && produced == wanted) return;
+    if (from == to) {
+      if (produced != wanted) AddWithin(to, value, std::move(reader), produced, wanted);
+      return;
+    }
     PlanReport::Reshard reshard{graph_.node(value.node)->name(),
                                 std::move(reader),
                                 from,
@@ -159,24 +176,19 @@ class Explainer {
                                 {},
                                 0,
                                 0};
-    if (from == to) {
-      reshard.seconds = resharders_[static_cast<size_t>(to)]->Seconds(produced, wanted, desc);
-      CountTraffic(to, produced, wanted, desc, &reshard);
-    } else {
-      std::unique_ptr<TransferPlanner>& planner = transfers_[{from, to}];
-      if (!planner) {
-        planner = std::make_unique<TransferPlanner>(
-            *resharders_[static_cast<size_t>(from)], *resharders_[static_cast<size_t>(to)],
-            plan_.stages[static_cast<size_t>(from)], plan_.stages[static_cast<size_t>(to)], cluster_);
-      }
-      const Transfer& transfer = planner->Best(produced, wanted, desc);
-      reshard.seconds = transfer.seconds;
-      CountTraffic(from, produced, transfer.sent, desc, &reshard);
-      const int64_t bytes = LocalBytes(plan_.stages[static_cast<size_t>(to)], transfer.received, desc);
-      reshard.steps.push_back(absl::StrCat("send ", ToString(transfer.received), " to stage ", to));
-      reshard.bytes += bytes;
-      CountTraffic(to, transfer.received, wanted, desc, &reshard);
+    std::unique_ptr<TransferPlanner>& planner = transfers_[{from, to}];
+    if (!planner) {
+      planner = std::make_unique<TransferPlanner>(
+          *resharders_[static_cast<size_t>(from)], *resharders_[static_cast<size_t>(to)],
+          plan_.stages[static_cast<size_t>(from)], plan_.stages[static_cast<size_t>(to)], cluster_);
     }
+    const Transfer& transfer = planner->Best(produced, wanted, desc);
+    reshard.seconds = transfer.seconds;
+    CountTraffic(from, produced, transfer.sent, desc, &reshard);
+    const int64_t bytes = LocalBytes(plan_.stages[static_cast<size_t>(to)], transfer.received, desc);
+    reshard.steps.push_back(absl::StrCat("send ", ToString(transfer.received), " to stage ", to));
+    reshard.bytes += bytes;
+    CountTraffic(to, transfer.received, wanted, desc, &reshard);
     report_.stages[static_cast<size_t>(to)].communication_seconds += reshard.seconds;
     report_.reshards.push_back(std::move(reshard));
   }

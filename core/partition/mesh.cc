@@ -14,6 +14,18 @@ AxisMask MaskOf(const AxisList& axes) {
   return mask;
 }
 
+std::vector<AxisList> SubsetsOf(AxisMask mask) {
+  std::vector<AxisList> subsets;
+  for (AxisMask subset = mask; subset != 0; subset = (subset - 1) & mask) {
+    AxisList axes;
+    for (int8_t axis = 0; axis < 32; ++axis) {
+      if (subset >> axis & 1) axes.push_back(axis);
+    }
+    subsets.push_back(std::move(axes));
+  }
+  return subsets;
+}
+
 namespace {
 
 // Large primes first: the minor axes, which join near neighbours, are then the flexible twos.

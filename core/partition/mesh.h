@@ -18,6 +18,8 @@ using AxisList = absl::InlinedVector<int8_t, 4>;
 using AxisMask = uint32_t;
 
 AxisMask MaskOf(const AxisList& axes);
+// The non-empty subsets of a mask, each in ascending order.
+std::vector<AxisList> SubsetsOf(AxisMask mask);
 
 // Ranks number the devices row-major over the axes: the last axis varies fastest. A value.
 class Mesh {

@@ -24,25 +24,26 @@ absl::Status Unsupported(const JsonPlace& place, absl::string_view what) {
   return absl::UnimplementedError(absl::StrCat(place.path(), ": ", what));
 }
 
-absl::Status CheckOptionalBool(const JsonPlace& place) {
-  return place.value() == nullptr ? absl::OkStatus() : place.Bool().status();
+absl::Status ReadOptionalBool(const JsonPlace& place, bool* value) {
+  if (place.value() == nullptr) return absl::OkStatus();
+  ASSIGN_OR_RETURN(*value, place.Bool());
+  return absl::OkStatus();
 }
 
-absl::Status CheckTensorSharding(const JsonPlace& place) {
+absl::Status ReadTensorSharding(const JsonPlace& place, ParallelOptions* options) {
   RETURN_IF_ERROR(place.CheckFields({"optimizer_state_sharding", "gradient_sharding", "model_weight_sharding",
                                      "model_weight_prefetch", "model_weight_prefetch_buffer_size"}));
-  // Optimizer states and gradients do not exist at inference; prefetching has no meaning without sharded
-  // weights.
-  RETURN_IF_ERROR(CheckOptionalBool(place.Field("optimizer_state_sharding")));
-  RETURN_IF_ERROR(CheckOptionalBool(place.Field("gradient_sharding")));
-  RETURN_IF_ERROR(CheckOptionalBool(place.Field("model_weight_prefetch")));
+  // Optimizer states and gradients do not exist at inference.
+  bool ignored = false;
+  RETURN_IF_ERROR(ReadOptionalBool(place.Field("optimizer_state_sharding"), &ignored));
+  RETURN_IF_ERROR(ReadOptionalBool(place.Field("gradient_sharding"), &ignored));
+  RETURN_IF_ERROR(ReadOptionalBool(place.Field("model_weight_sharding"), &options->weight_sharding));
+  RETURN_IF_ERROR(ReadOptionalBool(place.Field("model_weight_prefetch"), &options->weight_prefetch.ahead));
   const JsonPlace buffer = place.Field("model_weight_prefetch_buffer_size");
-  if (buffer.value() != nullptr) {
-    RETURN_IF_ERROR(buffer.IntInRange(0, std::numeric_limits<int32_t>::max()).status());
-  }
-  // Every device holds only its part of a weight wherever the operator allows a cut: that is what tensor parallelism does
-  // here, so there is nothing left to gather on use, or to prefetch.
-  return CheckOptionalBool(place.Field("model_weight_sharding"));
+  if (buffer.value() == nullptr) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const int64_t megabytes, buffer.IntInRange(0, std::numeric_limits<int32_t>::max()));
+  options->weight_prefetch.buffer_bytes = megabytes << 20;
+  return absl::OkStatus();
 }
 
 // An optional count; -1 is how the documented structure says "not given".
@@ -185,7 +186,7 @@ absl::StatusOr<ParallelOptions> ParallelOptions::FromJson(absl::string_view text
   }
   ASSIGN_OR_RETURN(options.hints, ReadHints(root.Field("hints")));
   if (root.Field("tensor_sharding").value() != nullptr) {
-    RETURN_IF_ERROR(CheckTensorSharding(root.Field("tensor_sharding")));
+    RETURN_IF_ERROR(ReadTensorSharding(root.Field("tensor_sharding"), &options));
   }
   return options;
 }

@@ -2,6 +2,7 @@
 #ifndef OMSERVE_CORE_PARTITION_PARALLEL_OPTIONS_H_
 #define OMSERVE_CORE_PARTITION_PARALLEL_OPTIONS_H_
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,6 +27,12 @@ struct PlanHint {
   std::string where;  // in the file, for messages
 };
 
+// When weights that are gathered on use are gathered.
+struct WeightPrefetch {
+  bool ahead = true;         // before the operators that run until they are needed; else right before their reader
+  int64_t buffer_bytes = 0;  // what may be gathered and not yet read; 0: what the next few operators read
+};
+
 struct ParallelOptions {
   // "O1": dynamic programming; "O2": integer programming where that leaves something open.
   std::string opt_level = "O2";
@@ -34,6 +41,10 @@ struct ParallelOptions {
   std::optional<int> tensor_parallel_size;
   std::optional<int> pipeline_stages;
   std::optional<int> data_parallel_size;
+  // Every weight is held cut over all devices of its stage, as far as a dimension divides, and gathered on use where its
+  // reader wants more of it. Off, that is done where memory asks for it.
+  bool weight_sharding = false;
+  WeightPrefetch weight_prefetch;
   // Beyond the documented file:
   PlanObjective objective = PlanObjective::kLatency;
   double search_seconds = 10;

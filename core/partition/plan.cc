@@ -45,6 +45,7 @@ absl::StatusOr<Plan> MakePlan(const Graph& graph, const Cluster& cluster, const 
 
 std::string Summarize(const Graph& graph, const Plan& plan, const Graph& slice) {
   int weighted = 0, cut = 0;
+  size_t gathered = 0;
   for (const auto& [id, strategy] : plan.strategies) {
     const Node& node = *graph.node(id);
     bool has_weight = false;
@@ -53,6 +54,7 @@ std::string Summarize(const Graph& graph, const Plan& plan, const Graph& slice) 
       has_weight |= constant != nullptr && constant->shape().size() >= 2;
     }
     weighted += has_weight;
+    gathered += strategy.held.size();
     cut += has_weight && WeightParts(graph, node, plan.mesh_of(id), strategy) > 1;
   }
   std::map<std::string, std::pair<int, size_t>> collectives;  // type → how many, bytes read
@@ -70,8 +72,8 @@ std::string Summarize(const Graph& graph, const Plan& plan, const Graph& slice) 
   std::string layout = absl::StrCat(plan.stages[0].size(), " devices as mesh ", plan.stages[0].ToString());
   if (plan.num_stages() > 1) layout = absl::StrCat(plan.num_stages(), " stages of ", layout);
   if (plan.num_replicas() > 1) layout = absl::StrCat(plan.num_replicas(), " replicas of ", layout);
-  return absl::StrFormat("%s; %d of %d weighted operators cut; %s per run; predicted %.3f ms%s", layout, cut,
-                         weighted, parts.empty() ? "no communication" : absl::StrJoin(parts, ", "),
+  return absl::StrFormat("%s; %d of %d weighted operators cut%s; %s per run; predicted %.3f ms%s", layout, cut,
+                         weighted, gathered == 0 ? "" : absl::StrCat("; ", gathered, " weights gathered on use"), parts.empty() ? "no communication" : absl::StrJoin(parts, ", "),
                          plan.seconds * 1e3,
                          plan.exact             ? " (optimal)"
                          : plan.lower_bound > 0 ? absl::StrFormat(" (bound %.3f ms)", plan.lower_bound * 1e3)

@@ -34,6 +34,7 @@ struct Plan {
   // Of every node but Data and Const, by node id, on the mesh of its stage. Model inputs arrive whole on
   // every device that reads them; constants are cut as their readers want them.
   std::map<int32_t, Strategy> strategies;
+  WeightPrefetch weight_prefetch;
   // How each graph output is left on its stage's mesh: never partial. The coordinator assembles cut outputs.
   std::vector<Sharding> outputs;
 
@@ -44,6 +45,7 @@ struct Plan {
   std::vector<int64_t> device_bytes;  // per stage: weights and activations one device holds at most
   std::string engine;                 // what found it
   bool memory_is_met = true;          // the weights fit; false only while a search looks for the nearest
+  bool memory_binds = false;          // with more memory another plan would have been chosen
 
   int stage(int32_t node) const {
     auto it = stage_of.find(node);
@@ -70,6 +72,9 @@ struct PlanOptions {
   // Weights must be cut over all devices of a stage wherever an operator allows it: what asking for tensor
   // parallelism means.
   bool cut_weights = true;
+  // As in ParallelOptions.
+  bool weight_sharding = false;
+  WeightPrefetch weight_prefetch;
   // Operators that no weights lie behind (masks, position tables) run whole on every device. They are small,
   // are read in every layer, and taking a part of a whole value is local; so this costs next to nothing and
   // keeps variables that touch everything out of the network.

@@ -15,6 +15,7 @@
 #include "core/ops/op.h"
 #include "core/partition/explain.h"
 #include "core/partition/plan_search.h"
+#include "core/partition/weight_gather.h"
 #include "nlohmann/json.hpp"
 
 namespace omserve {
@@ -129,7 +130,9 @@ class PlanReader {
   absl::StatusOr<Plan> Read(const JsonPlace& root) {
     RETURN_IF_ERROR(root.CheckObject());
     RETURN_IF_ERROR(root.CheckFields(
-        {"model", "predicted_seconds", "lower_bound_seconds", "stages", "replicas", "operators", "outputs"}));
+        {"model", "predicted_seconds", "lower_bound_seconds", "stages", "replicas", "weight_prefetch", "operators",
+         "outputs"}));
+    RETURN_IF_ERROR(ReadPrefetch(root.Field("weight_prefetch")));
     RETURN_IF_ERROR(ReadStages(root));
     ASSIGN_OR_RETURN(const std::vector<JsonPlace> operators, root.Field("operators").Array());
     for (const JsonPlace& place : operators) RETURN_IF_ERROR(ReadOperator(place));
@@ -194,9 +197,41 @@ class PlanReader {
     return absl::OkStatus();
   }
 
+  absl::Status ReadPrefetch(const JsonPlace& place) {
+    if (place.value() == nullptr) return absl::OkStatus();
+    RETURN_IF_ERROR(place.CheckObject());
+    RETURN_IF_ERROR(place.CheckFields({"ahead", "buffer_bytes"}));
+    ASSIGN_OR_RETURN(plan_.weight_prefetch.ahead, place.Field("ahead").Bool());
+    ASSIGN_OR_RETURN(plan_.weight_prefetch.buffer_bytes,
+                     place.Field("buffer_bytes").IntInRange(0, std::numeric_limits<int64_t>::max()));
+    return absl::OkStatus();
+  }
+
+  // {"1": "[0, -]"}: by input, how its weight is held.
+  absl::Status ReadHeld(const JsonPlace& place, const Node& node, const Mesh& mesh, Strategy* strategy) {
+    if (place.value() == nullptr) return absl::OkStatus();
+    RETURN_IF_ERROR(place.CheckObject());
+    for (auto it = place.value()->begin(); it != place.value()->end(); ++it) {
+      int input = -1;
+      if (!absl::SimpleAtoi(it.key(), &input) || input < 0 || input >= node.num_inputs() ||
+          !MayBeGathered(graph_, node, input)) {
+        return place.Error(absl::StrCat("'", node.name(), "' has no weight as input '", it.key(), "'"));
+      }
+      const JsonPlace value = place.Field(it.key());
+      ASSIGN_OR_RETURN(Sharding held, ShardingFromJson(value, mesh, graph_.desc(node.input(input)).shape));
+      const Sharding& wanted = strategy->inputs[static_cast<size_t>(input)];
+      if (!Refines(held, wanted)) {
+        return value.Error(absl::StrCat("expected ", ToString(wanted),
+                                        ", which the operator wants, with further axes; found ", ToString(held)));
+      }
+      if (held != wanted) strategy->held.emplace_back(input, std::move(held));
+    }
+    return absl::OkStatus();
+  }
+
   absl::Status ReadOperator(const JsonPlace& place) {
     RETURN_IF_ERROR(place.CheckObject());
-    RETURN_IF_ERROR(place.CheckFields({"node", "type", "stage", "cut", "summands", "outputs"}));
+    RETURN_IF_ERROR(place.CheckFields({"node", "type", "stage", "cut", "summands", "held", "outputs"}));
     ASSIGN_OR_RETURN(const std::string name, place.Field("node").String());
     const Node* node = graph_.FindNode(name);
     if (node == nullptr || node->is_data() || node->is_const()) {
@@ -255,6 +290,7 @@ class PlanReader {
           absl::StrCat("'", name, "' (", node->type(), ") cannot be cut like this on mesh ", mesh.ToString(),
                        ": a dimension does not divide evenly, or the operator needs it whole"));
     }
+    RETURN_IF_ERROR(ReadHeld(place.Field("held"), *node, mesh, &strategy));
     strategy.outputs = strategy.raw_outputs;
     Resharder resharder(mesh, cluster_);
     const JsonPlace outputs = place.Field("outputs");
@@ -351,6 +387,12 @@ std::string PlanToText(const Graph& graph, const Cluster& cluster, const Plan& p
     for (const std::vector<int>& devices : plan.replicas)
       root["replicas"].push_back(DevicesToJson(cluster, devices));
   }
+  const bool gathers = std::any_of(plan.strategies.begin(), plan.strategies.end(),
+                                   [](const auto& entry) { return !entry.second.held.empty(); });
+  if (gathers) {
+    root["weight_prefetch"] = {{"ahead", plan.weight_prefetch.ahead},
+                               {"buffer_bytes", plan.weight_prefetch.buffer_bytes}};
+  }
   root["operators"] = ordered_json::array();
   for (int32_t id : graph.TopologicalOrder().value_or(std::vector<int32_t>{})) {
     auto it = plan.strategies.find(id);
@@ -372,6 +414,7 @@ std::string PlanToText(const Graph& graph, const Cluster& cluster, const Plan& p
       entry["summands"] = ordered_json::array();
       for (AxisMask mask : strategy.linear_axes) entry["summands"].push_back(AxesToJson(ListOf(mask)));
     }
+    for (const auto& [input, held] : strategy.held) entry["held"][absl::StrCat(input)] = ToString(held);
     entry["outputs"] = ordered_json::array();
     for (const Sharding& output : strategy.outputs) entry["outputs"].push_back(ToString(output));
     root["operators"].push_back(std::move(entry));

@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "core/base/status.h"
 #include "core/partition/stages.h"
+#include "core/partition/weight_gather.h"
 
 namespace omserve {
 namespace {
@@ -81,6 +82,9 @@ std::vector<int64_t> DeviceBytes(const Graph& graph, const Plan& plan, const std
     return bytes;
   };
   std::vector<int64_t> alive(plan.stages.size(), 0);
+  // Per stage: gathers that have begun, those whose reader has run, and the position of its next operator.
+  const std::vector<std::vector<WeightGather>> gathers = ScheduleGathers(graph, plan, order);
+  std::vector<size_t> begun(plan.stages.size(), 0), read(plan.stages.size(), 0), position(plan.stages.size(), 0);
   std::vector<std::vector<int32_t>> ends(nodes.size() + 1);
   for (size_t k = 0; k < nodes.size(); ++k) {
     const int32_t id = nodes[k];
@@ -90,14 +94,21 @@ std::vector<int64_t> DeviceBytes(const Graph& graph, const Plan& plan, const std
     for (int i = 0; i < node.num_inputs(); ++i) {
       const ValueId input = node.input(i);
       const TensorSlice* constant = input.valid() ? graph.ConstantOf(input) : nullptr;
-      const Sharding& wanted = strategy.inputs[static_cast<size_t>(i)];
-      if (constant == nullptr || !held.emplace(stage, input.node, ToString(wanted)).second) continue;
+      if (constant == nullptr) continue;
+      const Sharding& sharding = HeldAs(strategy, i);
+      if (!held.emplace(stage, input.node, ToString(sharding)).second) continue;
       weights[static_cast<size_t>(stage)] += static_cast<int64_t>(
-          ByteSize({constant->desc().type, LocalShape(plan.mesh_of(id), wanted, constant->shape())}));
+          ByteSize({constant->desc().type, LocalShape(plan.mesh_of(id), sharding, constant->shape())}));
     }
-    alive[static_cast<size_t>(stage)] += local_outputs(id);
-    most[static_cast<size_t>(stage)] =
-        std::max(most[static_cast<size_t>(stage)], alive[static_cast<size_t>(stage)]);
+    const size_t s = static_cast<size_t>(stage);
+    for (; begun[s] < gathers[s].size() && gathers[s][begun[s]].start <= position[s]; ++begun[s]) {
+      alive[s] += gathers[s][begun[s]].bytes;
+      most[s] = std::max(most[s], alive[s] + gathers[s][begun[s]].transient_bytes);
+    }
+    alive[s] += local_outputs(id);
+    most[s] = std::max(most[s], alive[s]);
+    for (; read[s] < begun[s] && gathers[s][read[s]].reader == position[s]; ++read[s]) alive[s] -= gathers[s][read[s]].bytes;
+    ++position[s];
     ends[std::max(k, last_use[static_cast<size_t>(id)])].push_back(id);
     for (int32_t dead : ends[k]) alive[static_cast<size_t>(plan.stage(dead))] -= local_outputs(dead);
   }
@@ -156,7 +167,8 @@ const std::vector<double>& PlanSearch::TransferTable(TransferPlanner& transfer, 
 absl::StatusOr<Solution> PlanSearch::SolveWithin(const SharedNetwork& network,
                                                  const std::vector<const Domain*>& domains,
                                                  const std::vector<int>& stage_of,
-                                                 const std::vector<double>& limits, const WaitLimit& limit) {
+                                                 const std::vector<double>& limits, bool* memory_binds,
+                                                 const WaitLimit& limit) {
   auto used = [&](const std::vector<int>& choice) {
     std::vector<double> bytes(limits.size(), 0);
     for (size_t v = 0; v < choice.size(); ++v) {
@@ -170,6 +182,7 @@ absl::StatusOr<Solution> PlanSearch::SolveWithin(const SharedNetwork& network,
     }
     return true;
   };
+  *memory_binds = true;
   // When even the leanest choice of every operator is too much, there is nothing to search.
   std::vector<double> leanest(limits.size(), 0);
   std::vector<int> lean(domains.size(), 0);
@@ -189,7 +202,10 @@ absl::StatusOr<Solution> PlanSearch::SolveWithin(const SharedNetwork& network,
   const std::vector<RepeatedRun> runs =
       options_.fold ? FindRepeatedRuns(network) : std::vector<RepeatedRun>{};
   ASSIGN_OR_RETURN(Solution free, SolveFolded(network, runs, options_.solve, limit));
-  if (fits(used(free.choice))) return free;
+  if (fits(used(free.choice))) {
+    *memory_binds = false;
+    return free;
+  }
 
   // Memory by Lagrangian multipliers, one per stage: prices of bytes leave the form of the network as it is,
   // so every trial is folded too. What multipliers cannot reach is left as a gap.
@@ -285,7 +301,8 @@ absl::StatusOr<Solution> PlanSearch::SolveWithin(const SharedNetwork& network,
 }
 
 absl::StatusOr<Plan> PlanSearch::SolveOnce(const std::vector<Mesh>& stages, const std::vector<int>& stage_of,
-                                           const std::vector<double>& reserve, const WaitLimit& limit) {
+                                           const std::vector<double>& reserve, bool offer_gathers,
+                                           const WaitLimit& limit) {
   const Graph& graph = graph_.graph();
   std::vector<PlanSpace*> spaces;
   for (const Mesh& mesh : stages) spaces.push_back(&SpaceOf(mesh));
@@ -296,7 +313,7 @@ absl::StatusOr<Plan> PlanSearch::SolveOnce(const std::vector<Mesh>& stages, cons
   for (size_t v = 0; v < count; ++v) {
     if (v % 64 == 0) RETURN_IF_ERROR(limit.Check("the planner"));
     ASSIGN_OR_RETURN(const Domain* domain,
-                     spaces[static_cast<size_t>(stage_of[v])]->DomainOf(static_cast<int>(v)));
+                     spaces[static_cast<size_t>(stage_of[v])]->DomainOf(static_cast<int>(v), offer_gathers));
     domains.push_back(domain);
     network.unary.push_back(&domain->seconds);
   }
@@ -354,9 +371,9 @@ absl::StatusOr<Plan> PlanSearch::SolveOnce(const std::vector<Mesh>& stages, cons
     limits[s] = memory == 0 ? std::numeric_limits<double>::infinity()
                             : std::max(static_cast<double>(memory) - reserve[s], 0.0);
   }
-  ASSIGN_OR_RETURN_WITH(const Solution solution, SolveWithin(network, domains, stage_of, limits, limit),
-                        "no plan");
   Plan plan;
+  ASSIGN_OR_RETURN_WITH(const Solution solution,
+                        SolveWithin(network, domains, stage_of, limits, &plan.memory_binds, limit), "no plan");
   plan.stages = stages;
   for (size_t v = 0; v < count; ++v) {
     const int32_t id = graph_.nodes()[v];
@@ -386,6 +403,7 @@ absl::StatusOr<Plan> PlanSearch::SolveOnce(const std::vector<Mesh>& stages, cons
   plan.exact = solution.exact;
   plan.engine = solution.engine;
   plan.memory_is_met = solution.feasible;
+  plan.weight_prefetch = options_.weight_prefetch;
   plan.device_bytes = DeviceBytes(graph, plan, graph_.nodes());
   return plan;
 }
@@ -393,10 +411,23 @@ absl::StatusOr<Plan> PlanSearch::SolveOnce(const std::vector<Mesh>& stages, cons
 absl::StatusOr<Plan> PlanSearch::Solve(std::vector<Mesh> stages, const std::vector<int>& stage_of,
                                        const WaitLimit& limit) {
   // Values alive at once are counted after the fact: what they take is reserved in the next round.
-  constexpr int kRounds = 3;
+  constexpr int kRounds = 4;
   std::vector<double> reserve(stages.size(), 0);
+  // Gathering weights on use takes time and gives memory: it is in question only where memory binds.
+  bool offer_gathers = false;
   for (int round = 0;; ++round) {
-    ASSIGN_OR_RETURN(Plan plan, SolveOnce(stages, stage_of, reserve, limit));
+    ASSIGN_OR_RETURN(Plan plan, SolveOnce(stages, stage_of, reserve, offer_gathers, limit));
+    if (plan.memory_binds && !offer_gathers) {
+      offer_gathers = true;
+      ASSIGN_OR_RETURN(Plan gathering, SolveOnce(stages, stage_of, reserve, offer_gathers, limit));
+      const double bound = std::min(plan.lower_bound, gathering.lower_bound);
+      if (!plan.memory_is_met || (gathering.memory_is_met && gathering.seconds < plan.seconds)) {
+        plan = std::move(gathering);
+      } else {
+        plan.exact = plan.exact && bound == plan.lower_bound;
+        plan.lower_bound = bound;
+      }
+    }
     size_t worst = stages.size();
     int64_t missing = 0;
     for (size_t s = 0; s < stages.size(); ++s) {
@@ -426,7 +457,7 @@ std::vector<double> PlanSearch::NodeSeconds(const Plan& plan) {
   for (int32_t id : graph_.nodes()) {
     const Node& node = *graph.node(id);
     const Strategy& strategy = plan.strategies.at(id);
-    double total = strategy.seconds;
+    double total = strategy.seconds + GatherSeconds(graph, node, resharder, strategy);
     for (int i = 0; i < node.num_inputs(); ++i) {
       const ValueId input = node.input(i);
       if (!input.valid() || graph.node(input.node)->is_const()) continue;
@@ -448,7 +479,7 @@ absl::StatusOr<std::vector<int>> PlanSearch::AssignStages(const std::vector<Mesh
   std::optional<Plan>& cached =
       alone_[absl::StrCat(stages[0].ToString(), " ", PatternOf(cluster_, stages[0].devices()))];
   if (!cached) {
-    ASSIGN_OR_RETURN(cached, SolveOnce({stages[0]}, stage_of, {-1e18}, limit));
+    ASSIGN_OR_RETURN(cached, SolveOnce({stages[0]}, stage_of, {-1e18}, /*offer_gathers=*/false, limit));
   }
   const Plan& alone = *cached;
 
@@ -464,18 +495,13 @@ absl::StatusOr<std::vector<int>> PlanSearch::AssignStages(const std::vector<Mesh
   for (size_t v = 0; v < count; ++v) {
     const Node& node = *graph.node(graph_.nodes()[v]);
     const Strategy& strategy = alone.strategies.at(node.id());
-    double bytes = 0;
     for (int i = 0; i < node.num_inputs(); ++i) {
       const ValueId input = node.input(i);
       if (!input.valid()) continue;
       const int producer = graph_.index(input.node);
       if (producer >= 0) last[static_cast<size_t>(producer)] = v;
-      if (!graph.node(input.node)->is_const()) continue;
-      const TensorDesc& desc = graph.desc(input);
-      bytes += static_cast<double>(
-          ByteSize({desc.type, LocalShape(stages[0], strategy.inputs[static_cast<size_t>(i)], desc.shape)}));
     }
-    problem.weight_bytes.push_back(bytes);
+    problem.weight_bytes.push_back(HeldBytes(graph, node, stages[0], strategy));
   }
   for (size_t v = 0; v < count; ++v) {
     const Node& node = *graph.node(graph_.nodes()[v]);

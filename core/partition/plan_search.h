@@ -42,13 +42,15 @@ class PlanSearch {
                              const WaitLimit& limit);
   const std::vector<double>& TransferTable(TransferPlanner& transfer, const Domain& from, int output,
                                            const Domain& to, int input, const TensorDesc& desc);
-  // The fastest choice whose weights keep each stage's limit (bytes). Not feasible: the nearest found.
+  // The fastest choice whose weights keep each stage's limit (bytes). Not feasible: the nearest found. `memory_binds`:
+  // without the limits another choice would be faster.
   absl::StatusOr<Solution> SolveWithin(const SharedNetwork& network,
                                        const std::vector<const Domain*>& domains,
                                        const std::vector<int>& stage_of, const std::vector<double>& limits,
-                                       const WaitLimit& limit);
+                                       bool* memory_binds, const WaitLimit& limit);
   absl::StatusOr<Plan> SolveOnce(const std::vector<Mesh>& stages, const std::vector<int>& stage_of,
-                                 const std::vector<double>& reserve, const WaitLimit& limit);
+                                 const std::vector<double>& reserve, bool offer_gathers,
+                                 const WaitLimit& limit);
   // The stage of each decided node, from a plan of the whole model on one stage's mesh.
   absl::StatusOr<std::vector<int>> AssignStages(const std::vector<Mesh>& stages, const WaitLimit& limit);
   // Seconds of each decided node under a one-stage plan: its own and those of getting its inputs.

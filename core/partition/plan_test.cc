@@ -9,6 +9,7 @@
 #include "core/partition/explain.h"
 #include "core/partition/lower/lower.h"
 #include "core/partition/testing/random_graph.h"
+#include "core/partition/weight_gather.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -174,7 +175,7 @@ double PriceOf(const Graph& graph, const Plan& plan, Resharder& resharder) {
   double seconds = 0;
   for (const auto& [id, strategy] : plan.strategies) {
     const Node& node = *graph.node(id);
-    seconds += strategy.seconds;
+    seconds += strategy.seconds + GatherSeconds(graph, node, resharder, strategy);
     for (int i = 0; i < node.num_inputs(); ++i) {
       if (!node.input(i).valid() || graph.node(node.input(i).node)->is_const()) continue;
       seconds += resharder.Seconds(ProducedSharding(graph, plan, node.input(i)), strategy.inputs[i],

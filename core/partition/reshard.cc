@@ -23,19 +23,6 @@ AxisList MinorEnd(const AxisList& axes, size_t count) { return AxisList(axes.end
 
 void Append(AxisList* list, const AxisList& axes) { list->insert(list->end(), axes.begin(), axes.end()); }
 
-// Non-empty subsets of the axes in `mask`, as ascending lists.
-std::vector<AxisList> Subsets(AxisMask mask) {
-  std::vector<AxisList> subsets;
-  for (AxisMask subset = mask; subset != 0; subset = (subset - 1) & mask) {
-    AxisList axes;
-    for (int8_t axis = 0; axis < 32; ++axis) {
-      if (subset >> axis & 1) axes.push_back(axis);
-    }
-    subsets.push_back(std::move(axes));
-  }
-  return subsets;
-}
-
 }  // namespace
 
 const std::vector<std::vector<int>>& Resharder::DistinctGroups(const AxisList& axes) const {
@@ -123,7 +110,7 @@ std::vector<ReshardStep> Resharder::StepsFrom(const Sharding& from, const Tensor
       add(ReshardStep::Kind::kAllGather, dim, dim, axes, std::move(gathered));
     }
   }
-  for (const AxisList& axes : Subsets(from.partial)) {
+  for (const AxisList& axes : SubsetsOf(from.partial)) {
     Sharding after = from;
     after.partial &= ~MaskOf(axes);
     for (int dim = 0; dim < rank; ++dim) {

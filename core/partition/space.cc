@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "core/base/status.h"
 #include "core/ops/op.h"
+#include "core/partition/weight_gather.h"
 
 namespace omserve {
 namespace {
@@ -207,7 +208,7 @@ PlanSpace::PlanSpace(const PlanGraph& graph, const Cluster& cluster, Mesh mesh, 
       options_(options),
       resharder_(mesh_, cluster) {}
 
-absl::StatusOr<const Domain*> PlanSpace::DomainOf(int index) {
+absl::StatusOr<const Domain*> PlanSpace::DomainOf(int index, bool offer_gathers) {
   const Node& node = *graph_.graph().node(graph_.nodes()[static_cast<size_t>(index)]);
   const PlanHint* hint = HintFor(options_.hints, node.name());
   const std::string fixed =
@@ -216,9 +217,41 @@ absl::StatusOr<const Domain*> PlanSpace::DomainOf(int index) {
   if (!slot) {
     ASSIGN_OR_RETURN_WITH(slot, MakeDomain(node),
                           absl::StrCat("node '", node.name(), "' (", node.type(), ")"));
-    slot->id = static_cast<int>(domains_.size());
+    slot->id = static_cast<int>(domains_.size() + with_gathers_.size());
   }
-  return slot.get();
+  return offer_gathers ? WithGathers(node, *slot) : slot.get();
+}
+
+const Domain* PlanSpace::WithGathers(const Node& node, const Domain& base) {
+  auto [it, fresh] = with_gathers_.try_emplace(&base);
+  if (fresh) {
+    auto domain = std::make_unique<Domain>();
+    for (const Strategy& strategy : base.strategies) {
+      AddStrategy(node, strategy, domain.get());
+      Strategy gathering = strategy;
+      if (strategy.held.empty() && HoldFewest(graph_.graph(), node, resharder_, &gathering)) {
+        AddStrategy(node, std::move(gathering), domain.get());
+      }
+    }
+    domain->id = static_cast<int>(domains_.size() + with_gathers_.size());
+    if (domain->strategies.size() > base.strategies.size()) it->second = std::move(domain);
+  }
+  return it->second ? it->second.get() : &base;
+}
+
+void PlanSpace::AddStrategy(const Node& node, Strategy strategy, Domain* domain) {
+  const Graph& graph = graph_.graph();
+  double seconds = strategy.seconds + GatherSeconds(graph, node, resharder_, strategy);
+  for (int i = 0; i < node.num_inputs(); ++i) {
+    const ValueId input = node.input(i);
+    if (!input.valid() || !graph.node(input.node)->is_data()) continue;  // a model input arrives whole
+    const TensorDesc& desc = graph.desc(input);
+    seconds += resharder_.Seconds(Sharding::Replicated(static_cast<int>(desc.shape.size())),
+                                  strategy.inputs[static_cast<size_t>(i)], desc);
+  }
+  domain->seconds.push_back(seconds);
+  domain->weight_bytes.push_back(HeldBytes(graph, node, mesh_, strategy));
+  domain->strategies.push_back(std::move(strategy));
 }
 
 absl::StatusOr<std::unique_ptr<Domain>> PlanSpace::MakeDomain(const Node& node) {
@@ -226,6 +259,9 @@ absl::StatusOr<std::unique_ptr<Domain>> PlanSpace::MakeDomain(const Node& node) 
   auto domain = std::make_unique<Domain>();
   ASSIGN_OR_RETURN(std::vector<Strategy> strategies,
                    EnumerateStrategies(graph, node, cluster_, resharder_, options_.space));
+  if (options_.weight_sharding) {
+    for (Strategy& strategy : strategies) HoldFewest(graph, node, resharder_, &strategy);
+  }
   const bool after_weights = graph_.after_weights(node.id());
   if (const PlanHint* hint = HintFor(options_.hints, node.name())) {
     std::vector<std::string> possible;
@@ -269,24 +305,7 @@ absl::StatusOr<std::unique_ptr<Domain>> PlanSpace::MakeDomain(const Node& node) 
     any_weight_ = true;
     any_weight_cut_ |= WeightParts(graph, node, mesh_, strategies[0]) > 1;
   }
-  for (const Strategy& strategy : strategies) {
-    double seconds = strategy.seconds, bytes = 0;
-    for (int i = 0; i < node.num_inputs(); ++i) {
-      const ValueId input = node.input(i);
-      if (!input.valid()) continue;
-      const TensorDesc& desc = graph.desc(input);
-      if (graph.node(input.node)->is_const()) {
-        bytes +=
-            static_cast<double>(ByteSize({desc.type, LocalShape(mesh_, strategy.inputs[i], desc.shape)}));
-      } else if (graph.node(input.node)->is_data()) {  // a model input arrives whole
-        seconds += resharder_.Seconds(Sharding::Replicated(static_cast<int>(desc.shape.size())),
-                                      strategy.inputs[i], desc);
-      }
-    }
-    domain->seconds.push_back(seconds);
-    domain->weight_bytes.push_back(bytes);
-  }
-  domain->strategies = std::move(strategies);
+  for (Strategy& strategy : strategies) AddStrategy(node, std::move(strategy), domain.get());
   return domain;
 }
 

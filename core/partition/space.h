@@ -60,8 +60,9 @@ class PlanSpace {
   const Mesh& mesh() const { return mesh_; }
   Resharder& resharder() { return resharder_; }
 
-  // The domain of the node at `index` of the plan graph.
-  absl::StatusOr<const Domain*> DomainOf(int index);
+  // The domain of the node at `index` of the plan graph. With `offer_gathers`, each strategy also with its weights held in
+  // parts and gathered on use (weight_gather.h); that such are all is PlanOptions::weight_sharding.
+  absl::StatusOr<const Domain*> DomainOf(int index, bool offer_gathers = false);
   // Prices of output `output` of a node of domain `from` as input `input` of one of domain `to`, row-major.
   const std::vector<double>& Table(const Domain& from, int output, const Domain& to, int input,
                                    const TensorDesc& desc);
@@ -71,6 +72,9 @@ class PlanSpace {
 
  private:
   absl::StatusOr<std::unique_ptr<Domain>> MakeDomain(const Node& node);
+  // `base` itself when there is nothing to offer.
+  const Domain* WithGathers(const Node& node, const Domain& base);
+  void AddStrategy(const Node& node, Strategy strategy, Domain* domain);
 
   const PlanGraph& graph_;
   const Cluster& cluster_;
@@ -78,6 +82,7 @@ class PlanSpace {
   const PlanOptions& options_;
   Resharder resharder_;
   std::map<std::pair<int, std::string>, std::unique_ptr<Domain>> domains_;  // by signature and what hints fix
+  std::map<const Domain*, std::unique_ptr<Domain>> with_gathers_;  // null: nothing to offer
   std::map<std::tuple<int, int, int, int>, std::vector<double>> tables_;
   bool any_weight_ = false, any_weight_cut_ = false;
 };

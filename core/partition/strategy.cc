@@ -120,6 +120,13 @@ void ForEachAssignment(int num_axes, int num_targets, int max_assignments,
 
 }  // namespace
 
+const Sharding& HeldAs(const Strategy& strategy, int input) {
+  for (const auto& [gathered, sharding] : strategy.held) {
+    if (gathered == input) return sharding;
+  }
+  return strategy.inputs[static_cast<size_t>(input)];
+}
+
 bool ApplyAssignment(const Graph& graph, const Node& node, const ShardingRule& rule, const Mesh& mesh,
                      Strategy* strategy) {
   AxisMask partial = 0;
@@ -174,7 +181,7 @@ int64_t WeightParts(const Graph& graph, const Node& node, const Mesh& mesh, cons
     if (!node.input(i).valid()) continue;
     const TensorSlice* constant = graph.ConstantOf(node.input(i));
     if (constant == nullptr || constant->shape().size() < 2) continue;
-    parts = std::max(parts, mesh.PartsOfMask(strategy.inputs[i].CutAxes()));
+    parts = std::max(parts, mesh.PartsOfMask(HeldAs(strategy, i).CutAxes()));
   }
   return parts;
 }

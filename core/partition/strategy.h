@@ -3,6 +3,7 @@
 #define OMSERVE_CORE_PARTITION_STRATEGY_H_
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -19,10 +20,15 @@ struct Strategy {
   std::vector<AxisList> factor_axes;     // per factor of the rule
   std::vector<AxisMask> linear_axes;     // per linear set of the rule
   std::vector<Sharding> inputs;          // wanted, per input (absent inputs: empty)
+  // Weights that are gathered on use: how each device holds them between runs, cut further than wanted.
+  std::vector<std::pair<int, Sharding>> held;
   std::vector<Sharding> raw_outputs;     // what the cut operator yields
   std::vector<Sharding> outputs;         // after summands are resolved, if this strategy does so
   double seconds = 0;                    // of the operator on its local shapes, and of resolving its outputs
 };
+
+// How constant input `input` is held between runs.
+const Sharding& HeldAs(const Strategy& strategy, int input);
 
 struct StrategySpace {
   // At most this many assignments of axes are tried; beyond it, axes are assigned in contiguous runs only (axes of a
@@ -47,7 +53,7 @@ bool ApplyAssignment(const Graph& graph, const Node& node, const ShardingRule& r
 absl::StatusOr<double> StrategySeconds(const Graph& graph, const Node& node, const Cluster& cluster,
                                        Resharder& resharder, const Strategy& strategy);
 
-// Into how many parts the constant operands of rank >= 2 are cut; 1 when there are none.
+// Into how many parts the constant operands of rank >= 2 are cut where they are held; 1 when there are none.
 int64_t WeightParts(const Graph& graph, const Node& node, const Mesh& mesh, const Strategy& strategy);
 
 }  // namespace omserve

@@ -10,6 +10,7 @@
 #include "core/ops/emit.h"
 #include "core/ops/op.h"
 #include "core/partition/crossings.h"
+#include "core/partition/weight_gather.h"
 
 namespace omserve {
 namespace {
@@ -27,11 +28,13 @@ std::string PairGroup(int from, int to, std::vector<SliceGroup>* groups) {
 class SliceBuilder {
  public:
   // `rank` counts within the stage's mesh.
-  SliceBuilder(const Graph& whole, const Plan& plan, const std::vector<Crossing>& crossings, Resharder& resharder,
-               int stage, int rank, std::vector<SliceGroup>* groups)
+  SliceBuilder(const Graph& whole, const Plan& plan, const std::vector<Crossing>& crossings,
+               const std::vector<WeightGather>& gathers, Resharder& resharder, int stage, int rank,
+               std::vector<SliceGroup>* groups)
       : whole_(whole),
         plan_(plan),
         crossings_(crossings),
+        gathers_(gathers),
         resharder_(resharder),
         mesh_(plan.stages[stage]),
         stage_(stage),
@@ -75,6 +78,7 @@ class SliceBuilder {
 
   absl::Status AddNode(const Node& node) {
     const Strategy& strategy = plan_.strategies.at(node.id());
+    RETURN_IF_ERROR(StartGathers());
     ASSIGN_OR_RETURN(const ShardingRule rule, RuleOf(whole_, node));
     std::vector<ValueId> inputs;
     for (int i = 0; i < node.num_inputs(); ++i) {
@@ -135,6 +139,28 @@ class SliceBuilder {
     locals_[{value, sharding}] = local;
   }
 
+  // Gathers the weights whose turn it is before the next operator.
+  absl::Status StartGathers() {
+    for (; next_gather_ < gathers_.size() && gathers_[next_gather_].start <= position_; ++next_gather_) {
+      const WeightGather& gather = gathers_[next_gather_];
+      const Strategy& strategy = plan_.strategies.at(gather.node);
+      const ValueId weight = whole_.node(gather.node)->input(gather.input);
+      const std::string& name = whole_.node(weight.node)->name();
+      Sharding at = HeldAs(strategy, gather.input);
+      ASSIGN_OR_RETURN(ValueId local, Get(weight, at));
+      const Sharding& wanted = strategy.inputs[static_cast<size_t>(gather.input)];
+      for (const ReshardStep& step : resharder_.Path(at, wanted, whole_.desc(weight)).steps) {
+        ASSIGN_OR_RETURN_WITH(local,
+                              EmitReshardStep(slice_, mesh_, first_rank_, rank_, local, at, step, name, groups_),
+                              absl::StrCat("gather of '", name, "'"));
+        at = step.after;
+      }
+      gathered_[{gather.node, gather.input}] = local;
+    }
+    ++position_;
+    return absl::OkStatus();
+  }
+
   // Sends what other stages read of a node, to each of their ranks that takes it from this one.
   absl::Status AddSends(int32_t id) {
     for (size_t tag = 0; tag < crossings_.size(); ++tag) {
@@ -172,6 +198,7 @@ class SliceBuilder {
 
   // An input of a node; when it crossed stages, from what was received for it.
   absl::StatusOr<ValueId> GetInput(const Node& node, int i, const Strategy& strategy) {
+    if (auto it = gathered_.find({node.id(), i}); it != gathered_.end()) return it->second;
     const ValueId value = node.input(i);
     const Sharding& wanted = strategy.inputs[i];
     if (!plan_.strategies.contains(value.node) || plan_.stage(value.node) == stage_)
@@ -219,6 +246,7 @@ class SliceBuilder {
   const Graph& whole_;
   const Plan& plan_;
   const std::vector<Crossing>& crossings_;
+  const std::vector<WeightGather>& gathers_;
   Resharder& resharder_;
   const Mesh& mesh_;
   const int stage_;
@@ -228,6 +256,9 @@ class SliceBuilder {
   Graph slice_;
   absl::flat_hash_map<std::pair<ValueId, Sharding>, ValueId> locals_;
   absl::flat_hash_map<ValueId, Sharding> produced_;  // where readers start from
+  size_t position_ = 0;     // of the next operator
+  size_t next_gather_ = 0;  // among gathers_
+  absl::flat_hash_map<std::pair<int32_t, int>, ValueId> gathered_;  // by reader and its input
 };
 
 // Per stage, which of the graph's inputs it reads.
@@ -258,9 +289,10 @@ absl::StatusOr<CutGraph> Lower(const Graph& graph, const Cluster& cluster, const
   ASSIGN_OR_RETURN(const std::vector<int32_t> order, graph.TopologicalOrder());
   ASSIGN_OR_RETURN(const std::vector<Crossing> crossings, FindCrossings(graph, cluster, plan, resharders, order));
   const std::vector<std::vector<bool>> read = InputsRead(graph, plan);
+  const std::vector<std::vector<WeightGather>> gathers = ScheduleGathers(graph, plan, order);
   for (int stage = 0; stage < plan.num_stages(); ++stage) {
     for (int rank = 0; rank < plan.stages[stage].size(); ++rank) {
-      SliceBuilder builder(graph, plan, crossings, *resharders[stage], stage, rank, &cut.groups);
+      SliceBuilder builder(graph, plan, crossings, gathers[stage], *resharders[stage], stage, rank, &cut.groups);
       cut.inputs.push_back(builder.AddInputs(read[stage]));
       RETURN_IF_ERROR(builder.AddReceives());
       for (int32_t id : order) {

@@ -9,6 +9,7 @@
 #include "core/base/status.h"
 #include "core/ops/op.h"
 #include "core/partition/transfer.h"
+#include "core/partition/weight_gather.h"
 
 namespace omserve {
 namespace {
@@ -267,6 +268,26 @@ std::vector<Tensor> RandomInputs(const Graph& graph, std::mt19937& rng) {
   return inputs;
 }
 
+namespace {
+
+// Some weights are held in parts, cut over any axes that do not cut them yet.
+void HoldAtRandom(const Graph& graph, const Node& node, const Mesh& mesh, std::mt19937& rng, Strategy* strategy) {
+  for (int i = 0; i < node.num_inputs(); ++i) {
+    if (rng() % 2 == 0 || !MayBeGathered(graph, node, i)) continue;
+    const Shape& shape = graph.desc(node.input(i)).shape;
+    Sharding held = strategy->inputs[static_cast<size_t>(i)];
+    for (int8_t axis = 0; axis < mesh.num_axes(); ++axis) {
+      if (held.UsedAxes() >> axis & 1) continue;
+      Sharding further = held;
+      further.dims[rng() % shape.size()].push_back(axis);
+      if (IsLegal(mesh, further, shape)) held = std::move(further);
+    }
+    if (held != strategy->inputs[static_cast<size_t>(i)]) strategy->held.emplace_back(i, std::move(held));
+  }
+}
+
+}  // namespace
+
 absl::StatusOr<Plan> RandomPlan(const Graph& graph, const Cluster& cluster, const std::vector<int>& stage_sizes,
                                 std::mt19937& rng) {
   Plan plan;
@@ -288,6 +309,8 @@ absl::StatusOr<Plan> RandomPlan(const Graph& graph, const Cluster& cluster, cons
     }
     return *slot;
   };
+  plan.weight_prefetch.ahead = rng() % 3 != 0;
+  plan.weight_prefetch.buffer_bytes = rng() % 2 == 0 ? 0 : 64 << rng() % 6;
   ASSIGN_OR_RETURN(const std::vector<int32_t> order, graph.TopologicalOrder());
   for (int32_t id : order) {
     const Node& node = *graph.node(id);
@@ -316,6 +339,7 @@ absl::StatusOr<Plan> RandomPlan(const Graph& graph, const Cluster& cluster, cons
                           : transfer(from, stage).Best(produced, strategy.inputs[i], graph.desc(input)).seconds);
       }
       if (!reachable) continue;
+      HoldAtRandom(graph, node, plan.stages[static_cast<size_t>(stage)], rng, &strategy);
       plan.strategies.emplace(id, std::move(strategy));
       break;
     }
