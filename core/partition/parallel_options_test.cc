@@ -21,6 +21,9 @@ TEST(ParallelOptionsTest, SemiAutomatic) {
   EXPECT_FALSE(options->automatic);
   EXPECT_EQ(options->opt_level, "O1");
   EXPECT_EQ(options->tensor_parallel_size, 2);
+  EXPECT_FALSE(options->weight_sharding);
+  EXPECT_TRUE(options->weight_prefetch.ahead);
+  EXPECT_EQ(options->weight_prefetch.buffer_bytes, 50 << 20);
 }
 
 TEST(ParallelOptionsTest, AutomaticAndDefaults) {
@@ -58,6 +61,7 @@ TEST(ParallelOptionsTest, PipelineDataParallelAndHints) {
   EXPECT_EQ(options->data_parallel_size, 4);
   EXPECT_EQ(options->objective, PlanObjective::kThroughput);
   EXPECT_EQ(options->search_seconds, 3);
+  EXPECT_TRUE(options->weight_sharding);
   ASSERT_EQ(options->hints.size(), 1u);
   EXPECT_EQ(options->hints[0].node, "layer.*.fc1");
   EXPECT_EQ(options->hints[0].output_parts, (std::vector<int64_t>{1, 2}));

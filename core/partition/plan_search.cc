@@ -415,31 +415,52 @@ absl::StatusOr<Plan> PlanSearch::Solve(std::vector<Mesh> stages, const std::vect
   std::vector<double> reserve(stages.size(), 0);
   // Gathering weights on use takes time and gives memory: it is in question only where memory binds.
   bool offer_gathers = false;
+  double bound = 0;
   for (int round = 0;; ++round) {
     ASSIGN_OR_RETURN(Plan plan, SolveOnce(stages, stage_of, reserve, offer_gathers, limit));
     if (plan.memory_binds && !offer_gathers) {
       offer_gathers = true;
       ASSIGN_OR_RETURN(Plan gathering, SolveOnce(stages, stage_of, reserve, offer_gathers, limit));
-      const double bound = std::min(plan.lower_bound, gathering.lower_bound);
+      gathering.lower_bound = std::min(plan.lower_bound, gathering.lower_bound);
       if (!plan.memory_is_met || (gathering.memory_is_met && gathering.seconds < plan.seconds)) {
         plan = std::move(gathering);
       } else {
-        plan.exact = plan.exact && bound == plan.lower_bound;
-        plan.lower_bound = bound;
+        plan.lower_bound = gathering.lower_bound;
       }
+    }
+    // What is reserved is what some plan needs, not every plan: a bound holds without it.
+    if (round == 0) bound = plan.lower_bound;
+    std::vector<double> held(stages.size(), 0);
+    for (const auto& [id, strategy] : plan.strategies) {
+      held[static_cast<size_t>(plan.stage(id))] +=
+          HeldBytes(graph_.graph(), *graph_.graph().node(id), plan.mesh_of(id), strategy);
     }
     size_t worst = stages.size();
     int64_t missing = 0;
     for (size_t s = 0; s < stages.size(); ++s) {
       const int64_t memory = MemoryOf(cluster_, stages[s]);
       if (memory == 0 || plan.device_bytes[s] <= memory) continue;
-      reserve[s] += static_cast<double>(plan.device_bytes[s] - memory);
+      // The next plan's weights are to be smaller by what is missing.
+      reserve[s] = static_cast<double>(plan.device_bytes[s]) - held[s];
       if (plan.device_bytes[s] - memory > missing) {
         missing = plan.device_bytes[s] - memory;
         worst = s;
       }
     }
-    if (worst == stages.size()) return plan;
+    if (worst == stages.size()) {
+      if (offer_gathers && !options_.weight_sharding) {
+        std::vector<Resharder*> resharders;
+        std::vector<int64_t> memory;
+        for (const Mesh& mesh : stages) {
+          resharders.push_back(&SpaceOf(mesh).resharder());
+          memory.push_back(MemoryOf(cluster_, mesh));
+        }
+        GatherLess(graph_.graph(), graph_.nodes(), resharders, memory, &plan);
+      }
+      plan.lower_bound = std::min(bound, plan.seconds);
+      plan.exact = plan.seconds - bound <= 1e-9 * plan.seconds;
+      return plan;
+    }
     if (plan.memory_is_met && round + 1 < kRounds) continue;
     const ClusterDevice& device = cluster_.devices()[static_cast<size_t>(stages[worst].device(0))];
     return absl::ResourceExhaustedError(absl::StrCat(

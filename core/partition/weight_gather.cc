@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/ops/op.h"
+#include "core/partition/plan_search.h"
 
 namespace omserve {
 namespace {
@@ -136,6 +137,49 @@ std::vector<std::vector<WeightGather>> ScheduleGathers(const Graph& graph, const
     }
   }
   return schedule;
+}
+
+void GatherLess(const Graph& graph, const std::vector<int32_t>& order, const std::vector<Resharder*>& resharders,
+                const std::vector<int64_t>& memory, Plan* plan) {
+  struct Candidate {
+    double seconds = 0;
+    double bytes = 0;  // that holding whole takes
+    int32_t node = -1;
+  };
+  for (size_t s = 0; s < resharders.size(); ++s) {
+    std::vector<Candidate> candidates;
+    for (const auto& [id, strategy] : plan->strategies) {
+      if (strategy.held.empty() || plan->stage(id) != static_cast<int>(s)) continue;
+      const Node& node = *graph.node(id);
+      Strategy whole = strategy;
+      whole.held.clear();
+      candidates.push_back({GatherSeconds(graph, node, *resharders[s], strategy),
+                            HeldBytes(graph, node, plan->stages[s], whole) -
+                                HeldBytes(graph, node, plan->stages[s], strategy),
+                            id});
+    }
+    std::stable_sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
+      return a.seconds * b.bytes > b.seconds * a.bytes;
+    });
+    // The more are held whole the more memory it takes: the most that fit are found by halving.
+    auto without = [&](size_t count) {
+      Plan trial = *plan;
+      for (size_t c = 0; c < count; ++c) {
+        trial.strategies.at(candidates[c].node).held.clear();
+        trial.seconds -= candidates[c].seconds;
+        trial.stage_seconds[s] -= candidates[c].seconds;
+      }
+      trial.device_bytes = DeviceBytes(graph, trial, order);
+      return trial;
+    };
+    size_t fits = 0, too_many = candidates.size() + 1;
+    while (too_many - fits > 1) {
+      const size_t middle = fits + (too_many - fits) / 2;
+      const bool within = memory[s] == 0 || without(middle).device_bytes[s] <= memory[s];
+      (within ? fits : too_many) = middle;
+    }
+    if (fits > 0) *plan = without(fits);
+  }
 }
 
 }  // namespace omserve

@@ -46,6 +46,12 @@ constexpr size_t kPrefetchOperators = 4;
 std::vector<std::vector<WeightGather>> ScheduleGathers(const Graph& graph, const Plan& plan,
                                                        const std::vector<int32_t>& order);
 
+// Holds weights whole again, those first whose gathers take longest per byte, while each stage's devices keep within their
+// `memory` (bytes; 0: no limit). Prices of bytes in a search move many equal operators at once; this is exact to one.
+// `resharders`: of the stages. Changes seconds and bytes of the plan along.
+void GatherLess(const Graph& graph, const std::vector<int32_t>& order, const std::vector<Resharder*>& resharders,
+                const std::vector<int64_t>& memory, Plan* plan);
+
 }  // namespace omserve
 
 #endif  // OMSERVE_CORE_PARTITION_WEIGHT_GATHER_H_
