@@ -12,6 +12,7 @@
 #include "core/ops/op.h"
 #include "core/partition/crossings.h"
 #include "core/partition/explain.h"
+#include "core/partition/weight_gather.h"
 
 namespace omserve {
 namespace {
@@ -22,9 +23,14 @@ using Kind = SimulatedStep::Kind;
 // steps are shared.
 class StageProgram {
  public:
-  StageProgram(const Graph& graph, const Plan& plan, const std::vector<Crossing>& crossings, Resharder& resharder,
-               int stage)
-      : graph_(graph), plan_(plan), crossings_(crossings), resharder_(resharder), stage_(stage) {}
+  StageProgram(const Graph& graph, const Plan& plan, const std::vector<Crossing>& crossings,
+               const std::vector<WeightGather>& gathers, Resharder& resharder, int stage)
+      : graph_(graph),
+        plan_(plan),
+        crossings_(crossings),
+        gathers_(gathers),
+        resharder_(resharder),
+        stage_(stage) {}
 
   void AddReceives() {
     for (size_t tag = 0; tag < crossings_.size(); ++tag) {
@@ -37,6 +43,7 @@ class StageProgram {
   }
 
   absl::Status AddNode(const Node& node, const Strategy& strategy) {
+    StartGathers();
     for (int i = 0; i < node.num_inputs(); ++i) {
       const ValueId value = node.input(i);
       if (!value.valid()) continue;
@@ -88,6 +95,22 @@ class StageProgram {
     if (seconds > 0) steps_.push_back({kind, seconds, -1, name, std::move(what)});
   }
 
+  // The gathers of weights that stand before the next operator.
+  void StartGathers() {
+    for (; next_gather_ < gathers_.size() && gathers_[next_gather_].start <= position_; ++next_gather_) {
+      const WeightGather& gather = gathers_[next_gather_];
+      const Strategy& strategy = plan_.strategies.at(gather.node);
+      const ValueId weight = graph_.node(gather.node)->input(gather.input);
+      const ReshardPath path =
+          resharder_.Path(HeldAs(strategy, gather.input), strategy.inputs[static_cast<size_t>(gather.input)],
+                          graph_.desc(weight));
+      for (const ReshardStep& step : path.steps) {
+        Add(Kind::kCollective, step.seconds, graph_.node(weight.node)->name(), Describe(step));
+      }
+    }
+    ++position_;
+  }
+
   // The steps of a reshard that have not been taken for another reader.
   void Get(ValueId value, const Sharding& wanted) {
     const Node& producer = *graph_.node(value.node);
@@ -121,10 +144,13 @@ class StageProgram {
   const Graph& graph_;
   const Plan& plan_;
   const std::vector<Crossing>& crossings_;
+  const std::vector<WeightGather>& gathers_;
   Resharder& resharder_;
   const int stage_;
   absl::flat_hash_set<std::pair<ValueId, Sharding>> held_;
   absl::flat_hash_map<ValueId, Sharding> produced_;  // where readers start from
+  size_t position_ = 0;     // of the next operator
+  size_t next_gather_ = 0;  // among gathers_
   std::vector<SimulatedStep> steps_;
 };
 
@@ -141,9 +167,11 @@ absl::StatusOr<PipelineProgram> ProgramOf(const Graph& graph, const Cluster& clu
     }
   }
   ASSIGN_OR_RETURN(const std::vector<Crossing> crossings, FindCrossings(graph, cluster, plan, resharders, order));
+  const std::vector<std::vector<WeightGather>> gathers = ScheduleGathers(graph, plan, order);
   PipelineProgram program;
   for (int stage = 0; stage < plan.num_stages(); ++stage) {
-    StageProgram builder(graph, plan, crossings, *resharders[static_cast<size_t>(stage)], stage);
+    const size_t s = static_cast<size_t>(stage);
+    StageProgram builder(graph, plan, crossings, gathers[s], *resharders[s], stage);
     builder.AddReceives();
     for (int32_t id : order) {
       auto strategy = plan.strategies.find(id);

@@ -1,5 +1,7 @@
 """`omctl verify`: real trained models and generated families against reference outputs, whole and cut."""
 
+import json
+
 import pytest
 
 TRANSFORMERS = ["stories260k", "stories260k_with_past", "use_lite_en"]
@@ -42,6 +44,19 @@ def test_generated_families(omctl, generated_models, name, tensor_parallel):
 @pytest.mark.parametrize("name", TRANSFORMERS + OTHERS)
 def test_pipelines_replicas_and_automatic(omctl, real_models, name, options):
     done = omctl("verify", real_models / name, *options, "--rtol", "1e-3", "--atol", "1e-4")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("devices", [2, 4])
+@pytest.mark.parametrize("name", TRANSFORMERS + ["ocr_cls"])
+def test_weights_gathered_on_use(omctl, real_models, tmp_path, name, devices):
+    cluster, policy = tmp_path / "cluster.json", tmp_path / "policy.json"
+    items = [{"item_id": item} for item in range(devices)]
+    nodes = [{"node_id": 0, "is_local": True, "item_list": items}]
+    cluster.write_text(json.dumps({"cluster": [{"cluster_nodes": nodes}], "item_def": [{"item_type": "cpu"}]}))
+    sharding = {"model_weight_sharding": True, "model_weight_prefetch_buffer_size": 1}
+    policy.write_text(json.dumps({"graph_parallel_option": {"tensor_sharding": sharding}}))
+    done = omctl("verify", real_models / name, "--cluster-config", cluster, "--parallel", policy)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
