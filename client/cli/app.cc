@@ -153,8 +153,14 @@ class Parser {
     sub->add_option("MODEL", plan.model, "The model: ONNX, or AIR (.air)")->required()->type_name("FILE");
     sub->add_option("--input-shape", plan.input_shape, "Shapes of the inputs: \"input_ids:1,128;mask:1,128\"")->type_name("SHAPES");
     AddPartition(sub, plan.partition);
-    sub->add_option("--save-plan", plan.save_plan, "Write the plan, to read, edit or build by")->type_name("FILE");
-    sub->add_option("--html", plan.html, "Draw stages, devices, shardings and times on one page")->type_name("FILE");
+    CLI::Option* save = sub->add_option("--save-plan", plan.save_plan, "Write the plan, to read, edit or build by")->type_name("FILE");
+    CLI::Option* html = sub->add_option("--html", plan.html, "Draw stages, devices, shardings and times on one page")->type_name("FILE");
+    sub->add_option("--generate", plan.generate,
+                    "Predict a language model's answer: lengths of prompt and answer. --input-shape then has the words new and past "
+                    "in place of dimensions, and may have patterns: \"input_ids:1,new;past_key_values.*:1,8,past,64\"")
+        ->type_name("IN,OUT")
+        ->excludes(save)
+        ->excludes(html);
   }
 
   void AddLoad() {

@@ -42,6 +42,7 @@ struct PlanArguments {
   std::string input_shape;
   std::string html;       // where to draw the plan; empty: nowhere
   std::string save_plan;  // where to write the plan file; empty: nowhere
+  std::string generate;   // lengths of prompt and answer, of a language model; empty: one run is planned
   PartitionArguments partition;
 };
 // Plans in this process: nothing is built, and no coordinator is asked.

@@ -11,6 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "client/cli/commands.h"
+#include "client/cli/generation.h"
 #include "client/cli/partition.h"
 #include "client/cli/plan_html.h"
 #include "client/cli/text.h"
@@ -207,19 +208,28 @@ absl::StatusOr<int> RunPlan(Session& session, const PlanArguments& arguments) {
     options.data_parallel_size = cluster.num_devices();  // what a build without a policy does
   }
   RETURN_IF_ERROR(CheckSizes(options, cluster));
-  InputShapes shapes;
-  if (!arguments.input_shape.empty()) {
-    ASSIGN_OR_RETURN(shapes, ParseInputShapes(arguments.input_shape));
-  }
   // The command's time and its stop end the work in this process as they would that of the service.
   const client::CallOptions bounds = session.Bounded(client::CallOptions{});
   Cancellation stopped;
   const std::stop_callback on_stop(bounds.stop, [&] { stopped.Cancel(absl::CancelledError("the command was stopped")); });
   const WaitLimit limit{.deadline = absl::Now() + bounds.timeout, .run = &stopped};
   const client::ProgressCallback progress = session.progress();
-  ASSIGN_OR_RETURN(const Graph graph, PrepareModel(arguments.model, shapes, [&](const BuildProgress& step) {
-                     if (progress) progress({step.phase, step.fraction, step.message});
-                   }, limit));
+  const auto report_step = [&](const BuildProgress& step) {
+    if (progress) progress({step.phase, step.fraction, step.message});
+  };
+  const std::string name = std::filesystem::path(arguments.model).stem().string();
+  if (!arguments.generate.empty()) {
+    ASSIGN_OR_RETURN(const GenerationLengths lengths, ParseGenerationLengths(arguments.generate));
+    ASSIGN_OR_RETURN(const GenerationReport report,
+                     PlanGeneration(arguments.model, arguments.input_shape, lengths, cluster, options, report_step, limit));
+    session.json() ? session.PrintJson(ToJson(name, report)) : session.Print(ToText(name, report));
+    return 0;
+  }
+  InputShapes shapes;
+  if (!arguments.input_shape.empty()) {
+    ASSIGN_OR_RETURN(shapes, ParseInputShapes(arguments.input_shape));
+  }
+  ASSIGN_OR_RETURN(const Graph graph, PrepareModel(arguments.model, shapes, report_step, limit));
   ASSIGN_OR_RETURN_WITH(const Plan plan, PlanModel(graph, cluster, options, limit), "plan");
   ASSIGN_OR_RETURN(const PlanReport report, ExplainPlan(graph, cluster, plan));
   ASSIGN_OR_RETURN(const PlanSimulation simulation, SimulatePlan(graph, cluster, plan, arguments.html.empty() ? 0 : kDrawnRuns));
@@ -227,7 +237,6 @@ absl::StatusOr<int> RunPlan(Session& session, const PlanArguments& arguments) {
   if (!arguments.save_plan.empty()) {
     RETURN_IF_ERROR(WriteFileAtomically(arguments.save_plan, PlanToText(graph, cluster, plan)));
   }
-  const std::string name = std::filesystem::path(arguments.model).stem().string();
   if (!arguments.html.empty()) RETURN_IF_ERROR(WriteFileAtomically(arguments.html, PlanHtml(name, report, simulation)));
   const std::vector<Change> changes = WhatWouldChange(graph, cluster, options, limit);
   RETURN_IF_ERROR(limit.Check("what would change"));

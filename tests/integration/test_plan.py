@@ -77,7 +77,29 @@ def test_a_saved_plan_is_built_by(omctl, model, tmp_path):
     assert built.returncode == 0, built.stderr
 
 
+@pytest.mark.parametrize("arguments, sizes", [
+    ([], (1, 1, 1)),
+    (["--tensor-parallel", 2, "--pipeline", 2], (1, 2, 2)),
+])
+def test_generation(omctl, real_models, arguments, sizes):
+    decoder = real_models / "stories260k_with_past" / "model.onnx"
+    report = plan(omctl, decoder, "--generate", "64,128", "--input-shape",
+                  "input_ids:1,new;past_key_values.*:1,4,past,8", *arguments)
+    assert (report["replicas"], report["stages"], report["tensor_parallel_size"]) == sizes
+    steps = report["decode_steps"]
+    assert [step["past"] for step in steps] == [64, 127, 190]
+    seconds = [step["seconds"] for step in steps]
+    assert seconds == sorted(seconds)  # more to attend to
+    assert seconds[0] < report["prefill_seconds"] < 64 * seconds[0]
+    assert 127 * seconds[0] <= report["decode_seconds"] <= 127 * seconds[-1]
+    assert report["seconds"] == pytest.approx(report["prefill_seconds"] + report["decode_seconds"])
+    busy = report["step_seconds_with_all_stages_busy"]
+    assert seconds[1] * (1 - 1e-9) <= busy <= report["stages"] * seconds[1]
+
+
 @pytest.mark.parametrize("arguments, message", [
+    (["--generate", "64"], "such as 128,64"),
+    (["--generate", "64,8", "--input-shape", "x:1,256"], "has no new"),
     (["--tensor-parallel", 7], "divides no dimension"),
     (["--input-shape", "x:1"], "x"),
     (["--load-plan", "absent.json"], "absent.json"),
