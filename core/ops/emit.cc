@@ -41,6 +41,41 @@ absl::StatusOr<ValueId> EmitContext::AllReduce(int factor, const std::string& re
               {"fusion", int64_t{0}}});
 }
 
+absl::StatusOr<ValueId> EmitContext::AllGather(int factor, int dim, const std::string& name, ValueId value) {
+  if (factor_parts(factor) == 1) return value;
+  return AddAllGather(*slice_, name, value, dim, factor_parts(factor), group_of_ ? group_of_(factor) : ExchangeGroup(factor));
+}
+
+absl::StatusOr<ValueId> AddAllGather(Graph& slice, const std::string& name, ValueId value, int dim, int64_t parts,
+                                     const std::string& group) {
+  auto add = [&](const char* type, const std::string& title, std::vector<ValueId> inputs,
+                 AttrMap attrs = {}) -> absl::StatusOr<ValueId> {
+    Node* node = slice.AddNode(type, title, std::move(inputs));
+    for (auto& [key, attr] : attrs) node->SetAttr(key, std::move(attr));
+    RETURN_IF_ERROR(InferNode(slice, *node));
+    return node->out();
+  };
+  auto ints = [&](const char* what, const std::vector<int64_t>& values) {
+    return slice.AddConst(absl::StrCat(name, "/", what), Tensor::Int64s(values))->out();
+  };
+  auto reshape = [&](ValueId x, const Shape& shape) -> absl::StatusOr<ValueId> {
+    if (slice.desc(x).shape == shape) return x;
+    return add("Reshape", absl::StrCat(name, "/Reshape"), {x, ints("shape", shape)});
+  };
+  // [A, d, B] on each of p ranks → [A, p*d, B].
+  Shape shape = slice.desc(value).shape;
+  const absl::Span<const int64_t> dims(shape);
+  const int64_t a = NumElements(dims.subspan(0, dim)), d = shape[dim], b = NumElements(dims.subspan(dim + 1));
+  ASSIGN_OR_RETURN(ValueId x, reshape(value, {a * d, b}));
+  ASSIGN_OR_RETURN(x, add("HcomAllGather", name, {x}, {{"group", group}, {"rank_size", parts}, {"fusion", int64_t{0}}}));
+  if (a != 1) {
+    ASSIGN_OR_RETURN(x, reshape(x, {parts, a, d, b}));
+    ASSIGN_OR_RETURN(x, add("Transpose", absl::StrCat(name, "/Transpose"), {x, ints("perm", {1, 0, 2, 3})}));
+  }
+  shape[dim] *= parts;
+  return reshape(x, shape);
+}
+
 ValueId EmitContext::Constant(const std::string& name, Tensor value) {
   return slice_->AddConst(name, std::move(value))->out();
 }

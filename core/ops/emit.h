@@ -58,6 +58,8 @@ class EmitContext {
   // Reduces a value ("sum", "max", "min", "prod") over the devices that have the parts of a factor; the value itself when
   // the factor is not cut. For operators whose pieces depend on each other: the planner pays for it (ops/exchange.h).
   absl::StatusOr<ValueId> AllReduce(int factor, const std::string& reduction, const std::string& name, ValueId value);
+  // Joins the parts that those devices have, in the order of their indices, along dimension `dim`; likewise.
+  absl::StatusOr<ValueId> AllGather(int factor, int dim, const std::string& name, ValueId value);
   // The name of the group of the devices that have the parts of a factor; without it, the factor's number.
   void set_group_of(std::function<std::string(int factor)> group_of) { group_of_ = std::move(group_of); }
 
@@ -71,6 +73,11 @@ class EmitContext {
   std::vector<int64_t> factor_index_;
   std::function<std::string(int)> group_of_;
 };
+
+// Joins the parts of a value that the ranks of a group have along `dim`: an HcomAllGather of that name, which joins
+// along dimension 0, and what moves the data where that is not `dim`.
+absl::StatusOr<ValueId> AddAllGather(Graph& slice, const std::string& name, ValueId value, int dim, int64_t parts,
+                                     const std::string& group);
 
 // The default emission: a copy of the node on the local inputs, outputs inferred; INTERNAL if they do not
 // match the local shapes that the rule implies.

@@ -29,8 +29,10 @@ std::string ExchangeGroup(int factor) { return absl::StrCat(kFactorPrefix, facto
 
 bool MayExchange(const Node& node) {
   static const auto* const types = new absl::flat_hash_set<std::string>{
-      "SoftmaxV2", "LogSoftmaxV2", "LayerNorm",   "LayerNormV3", "LayerNormV4", "RmsNorm",    "AddRmsNorm",
-      "ReduceMax", "ReduceMaxD",   "ReduceMin",   "ReduceMinD",  "ReduceProd",  "ReduceProdD"};
+      "SoftmaxV2", "LogSoftmaxV2",  "LayerNorm",       "LayerNormV3",      "LayerNormV4", "RmsNorm",     "AddRmsNorm",
+      "ReduceMax", "ReduceMaxD",    "ReduceMin",       "ReduceMinD",       "ReduceProd",  "ReduceProdD", "ReduceLogSum",
+      "LpNormV2",  "ReduceLogSumD", "ReduceLogSumExp", "ReduceLogSumExpD", "TopK",        "TopKV2",      "ArgMaxV2",
+      "ArgMin"};
   return types->contains(node.type());
 }
 
@@ -59,7 +61,8 @@ absl::StatusOr<Emission> TrialEmission(const Graph& graph, const Node& node, con
   for (int32_t id : slice.NodeIds()) {
     const Node& made = *slice.node(id);
     if (made.is_data() || made.is_const()) continue;
-    if (!made.is("HcomAllReduce")) {
+    if (made.is("Reshape")) continue;  // another name for the same bytes
+    if (!made.is("HcomAllReduce") && !made.is("HcomAllGather")) {
       emission.nodes.push_back(CostOf(slice, made));
       continue;
     }
@@ -68,7 +71,7 @@ absl::StatusOr<Emission> TrialEmission(const Graph& graph, const Node& node, con
     if (group == nullptr || !absl::SimpleAtoi(absl::StripPrefix(*group, kFactorPrefix), &factor)) {
       return absl::InternalError(absl::StrCat("node '", node.name(), "' communicates over no factor"));
     }
-    emission.exchanges.push_back({factor, made.output()});
+    emission.exchanges.push_back({factor, made.output(), made.is("HcomAllGather")});
   }
   return emission;
 }

@@ -1,5 +1,5 @@
 // Operators that communicate inside: a softmax along an axis that is cut takes a maximum and a sum over all parts. In their
-// rules the axis is a parallel factor, and their emission adds the collectives (EmitContext::AllReduce). What they cost
+// rules the axis is a parallel factor, and their emission adds the collectives (EmitContext::AllReduce, AllGather). What they cost
 // is found by emitting the node on trial, so that what is priced is what is emitted.
 #ifndef OMSERVE_CORE_OPS_EXCHANGE_H_
 #define OMSERVE_CORE_OPS_EXCHANGE_H_
@@ -16,8 +16,9 @@ namespace omserve {
 std::string ExchangeGroup(int factor);
 
 struct Exchange {
-  int factor = 0;    // runs over the devices that have its parts
-  TensorDesc desc;   // of what is reduced, on one device
+  int factor = 0;       // runs over the devices that have its parts
+  TensorDesc desc;      // of what comes out, on one device
+  bool gather = false;  // an all-gather; else an all-reduce
 };
 
 struct Emission {

@@ -1,5 +1,6 @@
 #include "core/ops/exchange_emit.h"
 
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -17,6 +18,23 @@ class Steps {
   absl::StatusOr<ValueId> Add(const char* type, const char* what, std::vector<ValueId> inputs, AttrMap attrs = {}) {
     return context_.Add(type, Name(what), std::move(inputs), std::move(attrs));
   }
+
+  // As float32, in which all steps are taken.
+  absl::StatusOr<ValueId> Widen(const char* what, ValueId x) { return To(DataType::kFloat, what, x); }
+  absl::StatusOr<ValueId> To(DataType type, const char* what, ValueId x) {
+    if (context_.slice().desc(x).type == type) return x;
+    return Add("Cast", what, {x}, {{"dst_type", int64_t{ToAclNumber(type)}}});
+  }
+  // Output `i` of the node.
+  absl::StatusOr<ValueId> Result(int i, ValueId x) {
+    ASSIGN_OR_RETURN(x, To(context_.source().output(i).type, absl::StrCat("y", i, "_narrow").c_str(), x));
+    const Shape shape = context_.LocalOutputShape(i);
+    if (context_.slice().desc(x).shape == shape) return x;
+    return Add("Reshape", absl::StrCat("y", i).c_str(),
+               {x, context_.Constant(Name(absl::StrCat("y", i, "_shape")), Tensor::Int64s(shape))},
+               {{"allowzero", int64_t{1}}});
+  }
+  ValueId Scalar(const char* what, float value) { return context_.Constant(Name(what), Tensor::Scalar<float>(value)); }
 
   // ReduceSumD or ReduceMaxD along the axes, which stay with size 1, and over all parts.
   absl::StatusOr<ValueId> Reduce(const char* type, const std::string& reduction, const char* what, ValueId x) {
@@ -48,6 +66,10 @@ class Steps {
 
 }  // namespace
 
+bool ExchangesIn(DataType type) {
+  return type == DataType::kFloat || type == DataType::kFloat16 || type == DataType::kBfloat16;
+}
+
 bool CutAlong(const EmitContext& context, const std::vector<int>& axes) {
   for (int axis : axes) {
     for (int factor : context.rule().inputs[0][axis]) {
@@ -59,17 +81,19 @@ bool CutAlong(const EmitContext& context, const std::vector<int>& axes) {
 
 absl::StatusOr<std::vector<ValueId>> EmitCutSoftmax(EmitContext& context, const std::vector<int>& axes, bool log) {
   Steps steps(context, axes);
-  const ValueId x = context.local_inputs()[0];
+  ASSIGN_OR_RETURN(const ValueId x, steps.Widen("wide", context.local_inputs()[0]));
   ASSIGN_OR_RETURN(const ValueId max, steps.Reduce("ReduceMaxD", "max", "max", x));
   ASSIGN_OR_RETURN(const ValueId shifted, steps.Add("Sub", "shifted", {x, max}));
   ASSIGN_OR_RETURN(const ValueId exp, steps.Add("Exp", "exp", {shifted}));
   ASSIGN_OR_RETURN(const ValueId sum, steps.Reduce("ReduceSumD", "sum", "sum", exp));
   if (!log) {
-    ASSIGN_OR_RETURN(const ValueId y, steps.Add("RealDiv", "y", {exp, sum}));
+    ASSIGN_OR_RETURN(ValueId y, steps.Add("RealDiv", "y", {exp, sum}));
+    ASSIGN_OR_RETURN(y, steps.Result(0, y));
     return std::vector<ValueId>{y};
   }
   ASSIGN_OR_RETURN(const ValueId log_sum, steps.Add("Log", "log", {sum}));
-  ASSIGN_OR_RETURN(const ValueId y, steps.Add("Sub", "y", {shifted, log_sum}));
+  ASSIGN_OR_RETURN(ValueId y, steps.Add("Sub", "y", {shifted, log_sum}));
+  ASSIGN_OR_RETURN(y, steps.Result(0, y));
   return std::vector<ValueId>{y};
 }
 
@@ -82,8 +106,12 @@ absl::StatusOr<std::vector<ValueId>> EmitCutLayerNorm(EmitContext& context, cons
   };
   const bool rms = node.is("RmsNorm") || node.is("AddRmsNorm");
   ValueId x = input(0);
+  ASSIGN_OR_RETURN(x, steps.Widen("wide", x));
+  ValueId added;
   if (node.is("AddRmsNorm")) {
-    ASSIGN_OR_RETURN(x, steps.Add("Add", "x", {x, input(1)}));
+    ASSIGN_OR_RETURN(const ValueId other, steps.Widen("wide_other", input(1)));
+    ASSIGN_OR_RETURN(x, steps.Add("Add", "x", {x, other}));
+    ASSIGN_OR_RETURN(added, steps.Result(2, x));
   }
   ValueId mean, centered = x;
   if (!rms) {
@@ -97,14 +125,55 @@ absl::StatusOr<std::vector<ValueId>> EmitCutLayerNorm(EmitContext& context, cons
   ASSIGN_OR_RETURN(const ValueId rstd, steps.Add("Rsqrt", "rstd", {above}));
   ASSIGN_OR_RETURN(ValueId y, steps.Add("Mul", "normal", {centered, rstd}));
   if (input(gamma).valid()) {
-    ASSIGN_OR_RETURN(y, steps.Add("Mul", "scaled", {y, input(gamma)}));
+    ASSIGN_OR_RETURN(const ValueId scale, steps.Widen("gamma", input(gamma)));
+    ASSIGN_OR_RETURN(y, steps.Add("Mul", "scaled", {y, scale}));
   }
   if (input(beta).valid()) {
-    ASSIGN_OR_RETURN(y, steps.Add("Add", "y", {y, input(beta)}));
+    ASSIGN_OR_RETURN(const ValueId shift, steps.Widen("beta", input(beta)));
+    ASSIGN_OR_RETURN(y, steps.Add("Add", "y", {y, shift}));
   }
+  ASSIGN_OR_RETURN(y, steps.Result(0, y));
   if (node.is("RmsNorm")) return std::vector<ValueId>{y, rstd};
-  if (node.is("AddRmsNorm")) return std::vector<ValueId>{y, rstd, x};
+  if (node.is("AddRmsNorm")) return std::vector<ValueId>{y, rstd, added};
   return std::vector<ValueId>{y, mean, node.is("LayerNorm") ? variance : rstd};
+}
+
+absl::StatusOr<std::vector<ValueId>> EmitCutReduction(EmitContext& context, const std::vector<int>& axes,
+                                                      CutReduction reduction) {
+  Steps steps(context, axes);
+  ASSIGN_OR_RETURN(ValueId x, steps.Widen("wide", context.local_inputs()[0]));
+  ValueId max;
+  switch (reduction) {
+    case CutReduction::kLogSum: break;
+    case CutReduction::kLogSumExp: {
+      ASSIGN_OR_RETURN(max, steps.Reduce("ReduceMaxD", "max", "max", x));
+      // From an infinite maximum on, differences would not be numbers.
+      const float most = std::numeric_limits<float>::max();
+      ASSIGN_OR_RETURN(max, steps.Add("ClipByValue", "finite", {max, steps.Scalar("least", -most), steps.Scalar("most", most)}));
+      ASSIGN_OR_RETURN(x, steps.Add("Sub", "shifted", {x, max}));
+      ASSIGN_OR_RETURN(x, steps.Add("Exp", "exp", {x}));
+      break;
+    }
+    case CutReduction::kSumAbs: {
+      ASSIGN_OR_RETURN(x, steps.Add("Abs", "abs", {x}));
+      break;
+    }
+    case CutReduction::kRootOfSquares: {
+      ASSIGN_OR_RETURN(x, steps.Add("Square", "squares", {x}));
+      break;
+    }
+  }
+  ASSIGN_OR_RETURN(ValueId y, steps.Reduce("ReduceSumD", "sum", "sum", x));
+  if (reduction == CutReduction::kRootOfSquares) {
+    ASSIGN_OR_RETURN(y, steps.Add("Sqrt", "root", {y}));
+  } else if (reduction != CutReduction::kSumAbs) {
+    ASSIGN_OR_RETURN(y, steps.Add("Log", "log", {y}));
+  }
+  if (max.valid()) {
+    ASSIGN_OR_RETURN(y, steps.Add("Add", "back", {y, max}));
+  }
+  ASSIGN_OR_RETURN(y, steps.Result(0, y));
+  return std::vector<ValueId>{y};
 }
 
 }  // namespace omserve

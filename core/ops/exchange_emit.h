@@ -1,4 +1,5 @@
-// Softmax and layer normalisation along axes that are cut, as the steps between which the parts exchange what they need.
+// Softmax, layer normalisation and reductions along axes that are cut, as the steps between which the parts exchange what they
+// need. Types shorter than float32 are widened on the way in and narrowed on the way out.
 #ifndef OMSERVE_CORE_OPS_EXCHANGE_EMIT_H_
 #define OMSERVE_CORE_OPS_EXCHANGE_EMIT_H_
 
@@ -8,6 +9,9 @@
 #include "core/ops/emit.h"
 
 namespace omserve {
+
+// Whether the steps are exact enough for the type: their constants are float32.
+bool ExchangesIn(DataType type);
 
 // True when a factor of one of these axes of input 0 is cut.
 bool CutAlong(const EmitContext& context, const std::vector<int>& axes);
@@ -20,6 +24,16 @@ absl::StatusOr<std::vector<ValueId>> EmitCutSoftmax(EmitContext& context, const 
 // RmsNorm. `gamma`, `beta`: inputs, -1 for none.
 absl::StatusOr<std::vector<ValueId>> EmitCutLayerNorm(EmitContext& context, const std::vector<int>& axes, int gamma,
                                                       int beta);
+
+// One all-reduce, of a maximum first for kLogSumExp.
+enum class CutReduction {
+  kLogSum,     // log(sum(x))
+  kLogSumExp,  // log(sum(exp(x)))
+  kSumAbs,
+  kRootOfSquares,
+};
+absl::StatusOr<std::vector<ValueId>> EmitCutReduction(EmitContext& context, const std::vector<int>& axes,
+                                                      CutReduction reduction);
 
 }  // namespace omserve
 

@@ -19,6 +19,7 @@ void AddNormalizationOps(OpRegistry& registry);
 void AddPoolingOps(OpRegistry& registry);
 void AddReductionOps(OpRegistry& registry);
 void AddReshapeOps(OpRegistry& registry);
+void AddSearchOps(OpRegistry& registry);
 void AddShapeOps(OpRegistry& registry);
 void AddSliceOps(OpRegistry& registry);
 void AddStructureOps(OpRegistry& registry);

@@ -104,6 +104,13 @@ absl::StatusOr<int64_t> ConstantInt(const NodeView& view, int i) {
   return values[0];
 }
 
+absl::StatusOr<int> AxisParameter(const NodeView& view, int i) {
+  ASSIGN_OR_RETURN(int64_t axis, ConstantInt(view, i));
+  ASSIGN_OR_RETURN_WITH(int normal, NormalizeAxis(axis, static_cast<int>(view.input_shape(0).size())),
+                        InputName(view, i));
+  return normal;
+}
+
 absl::StatusOr<std::vector<int>> NormalizeAxes(absl::Span<const int64_t> axes, int rank) {
   std::vector<int> result;
   result.reserve(axes.size());

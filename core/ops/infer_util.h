@@ -47,6 +47,9 @@ absl::StatusOr<int64_t> ProductOfDims(absl::Span<const int64_t> shape);
 // The single element of a constant int32/int64 input (a scalar or a tensor of one element).
 absl::StatusOr<int64_t> ConstantInt(const NodeView& view, int i);
 
+// The axis that such an input names, of those of input 0.
+absl::StatusOr<int> AxisParameter(const NodeView& view, int i);
+
 // Axes in [-rank, rank) → sorted, distinct, in [0, rank). INVALID_ARGUMENT for a repeated axis.
 absl::StatusOr<std::vector<int>> NormalizeAxes(absl::Span<const int64_t> axes, int rank);
 

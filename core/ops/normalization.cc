@@ -1,5 +1,6 @@
 // Softmax and normalisations. The axes that are normalised over may be cut where the parts can exchange what they need
-// (ops/exchange.h): in softmax and layer normalisation of float32. Else they are whole; all others are parallel.
+// (ops/exchange.h): in softmax, layer normalisation and norms of types up to float32. Else they are whole; all others are
+// parallel.
 #include <algorithm>
 #include <numeric>
 
@@ -52,8 +53,7 @@ absl::StatusOr<Descs> InferSoftmax(const NodeView& view) {
 
 absl::StatusOr<ShardingRule> SoftmaxRule(const NodeView& view) {
   ASSIGN_OR_RETURN(std::vector<int> axes, SoftmaxAxes(view));
-  // Shorter types lose too much where the steps are operators of their own.
-  return AxesWhole(view, view.input(0).type == DataType::kFloat ? std::vector<int>{} : axes);
+  return AxesWhole(view, ExchangesIn(view.input(0).type) ? std::vector<int>{} : axes);
 }
 
 absl::StatusOr<std::vector<ValueId>> EmitSoftmax(EmitContext& context) {
@@ -133,9 +133,9 @@ absl::StatusOr<ShardingRule> LayerNormRule(const NodeView& view) {
   ASSIGN_OR_RETURN(int begin, BeginNormAxis(view));
   const LayerNormInputs inputs = InputsOfLayerNorm(view);
   const Shape& shape = view.input_shape(0);
-  bool exchanges = view.input(0).type == DataType::kFloat;
+  bool exchanges = ExchangesIn(view.input(0).type);
   for (int i : {inputs.gamma, inputs.beta}) {
-    if (i >= 0 && view.has_input(i)) exchanges = exchanges && view.input(i).type == DataType::kFloat;
+    if (i >= 0 && view.has_input(i)) exchanges = exchanges && ExchangesIn(view.input(i).type);
   }
   RuleBuilder rule(view);
   for (int d = 0; d < static_cast<int>(shape.size()); ++d) {
@@ -312,7 +312,16 @@ absl::StatusOr<Descs> InferLpNorm(const NodeView& view) {
 
 absl::StatusOr<ShardingRule> LpNormRule(const NodeView& view) {
   ASSIGN_OR_RETURN(std::vector<int> axes, LpNormAxes(view));
-  return ReducedRule(view, axes, view.Attr<bool>("keepdim"), FactorKind::kWhole);
+  const float p = view.Attr<float>("p");
+  const bool exchanges = ExchangesIn(view.input(0).type) && (p == 1.0f || p == 2.0f);
+  return ReducedRule(view, axes, view.Attr<bool>("keepdim"), exchanges ? FactorKind::kParallel : FactorKind::kWhole);
+}
+
+absl::StatusOr<std::vector<ValueId>> EmitLpNorm(EmitContext& context) {
+  ASSIGN_OR_RETURN(const std::vector<int> axes, LpNormAxes(context.view()));
+  if (!CutAlong(context, axes)) return EmitClone(context);
+  const bool absolute = context.view().Attr<float>("p") == 1.0f;
+  return EmitCutReduction(context, axes, absolute ? CutReduction::kSumAbs : CutReduction::kRootOfSquares);
 }
 
 }  // namespace
@@ -414,6 +423,7 @@ void AddNormalizationOps(OpRegistry& registry) {
                           DefaultAttr("keepdim", false), DefaultAttr("epsilon", 1e-12f)},
                 .infer = InferLpNorm,
                 .rule = LpNormRule,
+                .emit = EmitLpNorm,
                 .cost = PerInputElement(4)});
 }
 

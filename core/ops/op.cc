@@ -188,6 +188,7 @@ const OpRegistry& OpRegistry::Get() {
     AddNormalizationOps(*made);
     AddPoolingOps(*made);
     AddReductionOps(*made);
+    AddSearchOps(*made);
     AddReshapeOps(*made);
     AddShapeOps(*made);
     AddSliceOps(*made);

@@ -1,4 +1,4 @@
-// Reductions along axes, cumulative sums, and searches (TopK, ArgMax).
+// Reductions along axes and cumulative sums.
 #include <algorithm>
 #include <numeric>
 
@@ -6,6 +6,7 @@
 #include "core/base/status.h"
 #include "core/ops/cost_util.h"
 #include "core/ops/emit.h"
+#include "core/ops/exchange_emit.h"
 #include "core/ops/families.h"
 #include "core/ops/infer_util.h"
 #include "core/ops/rule_util.h"
@@ -18,11 +19,12 @@ int Rank(const NodeView& view) { return static_cast<int>(view.input_shape(0).siz
 
 // What happens when a reduced axis is cut.
 enum class Cut {
-  kNever,
   kSum,         // partial results add up, and the operator is linear
   kSumSquares,  // partial results add up
   kMean,        // as kSum once each part is divided by the number of parts
   kExchange,    // partial results are reduced again over the parts, at once
+  kLogSum,      // as steps with all-reduces between them (exchange_emit.h)
+  kLogSumExp,
 };
 
 struct ReduceOp {
@@ -39,8 +41,8 @@ constexpr ReduceOp kReduceOps[] = {
     {"ReduceMax", Cut::kExchange, 1, false, "max"},
     {"ReduceMin", Cut::kExchange, 1, false, "min"},
     {"ReduceProd", Cut::kExchange, 1, false, "prod"},
-    {"ReduceLogSum", Cut::kNever, 2, true},
-    {"ReduceLogSumExp", Cut::kNever, 18, true},
+    {"ReduceLogSum", Cut::kLogSum, 2, true},
+    {"ReduceLogSumExp", Cut::kLogSumExp, 18, true},
 };
 
 // The axes: parameter 1, or the attribute "axes" of the ...D operators, or "axis" of SquareSumV1.
@@ -73,10 +75,13 @@ InferFunction InferReduce(bool floats) {
 RuleFunction ReduceRule(Cut cut) {
   return [cut](const NodeView& view) -> absl::StatusOr<ShardingRule> {
     ASSIGN_OR_RETURN(std::vector<int> axes, ReducedAxes(view));
-    FactorKind reduced = cut == Cut::kNever ? FactorKind::kWhole : FactorKind::kSum;
+    FactorKind reduced = FactorKind::kSum;
     Linearity linearity;
     if (cut == Cut::kSum) linearity = {{{0}}};
     if (cut == Cut::kExchange) reduced = FactorKind::kParallel;
+    if (cut == Cut::kLogSum || cut == Cut::kLogSumExp) {
+      reduced = ExchangesIn(view.input(0).type) ? FactorKind::kParallel : FactorKind::kWhole;
+    }
     if (cut == Cut::kMean) {
       linearity = {{{0}}, /*float_only=*/true};
       // EmitMean scales by a float32 attribute, which is exact enough up to float32; integer means round.
@@ -118,14 +123,16 @@ EmitFunction EmitExchanged(const std::string& reduction) {
   };
 }
 
+EmitFunction EmitInSteps(CutReduction reduction) {
+  return [reduction](EmitContext& context) -> absl::StatusOr<std::vector<ValueId>> {
+    ASSIGN_OR_RETURN(const std::vector<int> axes, ReducedAxes(context.view()));
+    if (!CutAlong(context, axes)) return EmitClone(context);
+    return EmitCutReduction(context, axes, reduction);
+  };
+}
+
 // --- Cumsum
 // ---------------------------------------------------------------------------------------------------------
-
-absl::StatusOr<int> AxisParameter(const NodeView& view) {
-  ASSIGN_OR_RETURN(int64_t axis, ConstantInt(view, 1));
-  ASSIGN_OR_RETURN_WITH(int normal, NormalizeAxis(axis, Rank(view)), InputName(view, 1));
-  return normal;
-}
 
 absl::StatusOr<Descs> InferCumsum(const NodeView& view) {
   if (!IsNumericType(view.input(0).type)) {
@@ -133,67 +140,13 @@ absl::StatusOr<Descs> InferCumsum(const NodeView& view) {
         absl::StrCat("x is ", ToString(view.input(0)), "; it must be a number"));
   }
   // The shape does not depend on the axis, but a wrong one is an error as soon as it is known.
-  if (view.constant(1) != nullptr) RETURN_IF_ERROR(AxisParameter(view).status());
+  if (view.constant(1) != nullptr) RETURN_IF_ERROR(AxisParameter(view, 1).status());
   return Descs{view.input(0)};
 }
 
 absl::StatusOr<ShardingRule> CumsumRule(const NodeView& view) {
-  ASSIGN_OR_RETURN(int axis, AxisParameter(view));
+  ASSIGN_OR_RETURN(int axis, AxisParameter(view, 1));
   return AxesWhole(view, {axis}, {{{0}}});
-}
-
-// --- TopK
-// -----------------------------------------------------------------------------------------------------------
-
-absl::StatusOr<int> TopKDim(const NodeView& view) {
-  ASSIGN_OR_RETURN_WITH(int dim, NormalizeAxis(view.Attr<int64_t>("dim"), Rank(view)), "dim");
-  return dim;
-}
-
-absl::StatusOr<Descs> InferTopK(const NodeView& view) {
-  ASSIGN_OR_RETURN(int dim, TopKDim(view));
-  ASSIGN_OR_RETURN(int64_t k, ConstantInt(view, 1));
-  TensorDesc values = view.input(0);
-  if (k < 0 || (values.shape[dim] != kUnknownDim && k > values.shape[dim])) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("k is ", k, "; dimension ", dim, " of x has ", values.shape[dim], " elements"));
-  }
-  values.shape[dim] = k;
-  return Descs{values, {DataType::kInt32, values.shape}};
-}
-
-absl::StatusOr<ShardingRule> TopKRule(const NodeView& view) {
-  ASSIGN_OR_RETURN(int dim, TopKDim(view));
-  RuleBuilder rule(view);
-  const Shape& shape = view.input_shape(0);
-  for (int d = 0; d < static_cast<int>(shape.size()); ++d) {
-    if (d == dim) continue;
-    const int factor = rule.Add(shape[d], FactorKind::kParallel, absl::StrCat("dim", d));
-    rule.Input(0, d, factor).Output(0, d, factor).Output(1, d, factor);
-  }
-  return rule.Finish();
-}
-
-// --- ArgMax, ArgMin: the first extreme wins; the axis is removed
-// --------------------------------------------------------
-
-absl::StatusOr<Descs> InferArg(const NodeView& view) {
-  ASSIGN_OR_RETURN(int axis, AxisParameter(view));
-  const DataType type = view.Attr<DataType>("dtype");
-  if (type != DataType::kInt32 && type != DataType::kInt64) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("attribute 'dtype' is ", AttrToString(type), "; it must be int32 or int64"));
-  }
-  if (view.input_shape(0)[axis] == 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("x is ", ToString(view.input(0)), "; dimension ", axis, " is empty and has no extreme"));
-  }
-  return Descs{{type, ReducedShape(view.input_shape(0), {axis}, /*keep_dims=*/false)}};
-}
-
-absl::StatusOr<ShardingRule> ArgRule(const NodeView& view) {
-  ASSIGN_OR_RETURN(int axis, AxisParameter(view));
-  return ReducedRule(view, {axis}, /*keep_dims=*/false, FactorKind::kWhole);
 }
 
 }  // namespace
@@ -203,6 +156,8 @@ void AddReductionOps(OpRegistry& registry) {
     EmitFunction emit;
     if (op.cut == Cut::kMean) emit = EmitMean;
     if (op.cut == Cut::kExchange) emit = EmitExchanged(op.exchange);
+    if (op.cut == Cut::kLogSum) emit = EmitInSteps(CutReduction::kLogSum);
+    if (op.cut == Cut::kLogSumExp) emit = EmitInSteps(CutReduction::kLogSumExp);
     registry.Add({.type = op.type,
                   .inputs = {Required("x"), Parameter("axes")},
                   .outputs = {"y"},
@@ -234,25 +189,6 @@ void AddReductionOps(OpRegistry& registry) {
                 .attrs = {DefaultAttr("exclusive", false), DefaultAttr("reverse", false)},
                 .infer = InferCumsum,
                 .rule = CumsumRule});
-  for (const char* type : {"TopK", "TopKV2"}) {
-    registry.Add({.type = type,
-                  .inputs = {Required("x"), Parameter("k")},
-                  .outputs = {"values", "indices"},
-                  .attrs = {DefaultAttr("sorted", true), DefaultAttr("largest", true),
-                            DefaultAttr("dim", int64_t{-1})},
-                  .infer = InferTopK,
-                  .rule = TopKRule,
-                  .cost = PerInputElement(8)});
-  }
-  for (const char* type : {"ArgMaxV2", "ArgMin"}) {
-    registry.Add({.type = type,
-                  .inputs = {Required("x"), Parameter("dimension")},
-                  .outputs = {"y"},
-                  .attrs = {DefaultAttr("dtype", DataType::kInt64)},
-                  .infer = InferArg,
-                  .rule = ArgRule,
-                  .cost = PerInputElement(1)});
-  }
 }
 
 }  // namespace omserve

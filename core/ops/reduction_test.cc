@@ -56,8 +56,8 @@ TEST(ReductionTest, Rules) {
       {"ReduceMax", {F({2, 4}), Ints({1})}, {}, "[a2 b4][.] -> [a2]"},
       {"SquareSumV1", {F({2, 4})}, {{"axis", IntList{1}}}, "[a2 b4+] -> [a2]"},
       {"Cumsum", {F({2, 4}), Int(1)}, {}, "[a2 b4!][] -> [a2 b4!] {0}"},
-      {"TopK", {F({2, 4}), Int(3)}, {}, "[a2 b4!][] -> [a2 c3!][a2 d3!]"},
-      {"ArgMaxV2", {F({2, 4}), Int(0)}, {}, "[a2! b4][] -> [b4]"},
+      {"TopK", {F({2, 4}), Int(3)}, {}, "[a2 b4][] -> [a2 c3!][a2 d3!]"},
+      {"ArgMaxV2", {F({2, 4}), Int(0)}, {}, "[a2 b4][] -> [b4]"},
   });
 }
 

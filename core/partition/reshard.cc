@@ -57,6 +57,10 @@ double Resharder::AllReduceSeconds(const AxisList& axes, double bytes) const {
   return kStepSeconds + CollectiveSeconds(CollectiveKind::kAllReduce, axes, bytes);
 }
 
+double Resharder::AllGatherSeconds(const AxisList& axes, double bytes) const {
+  return kStepSeconds + CollectiveSeconds(CollectiveKind::kAllGather, axes, bytes);
+}
+
 double Resharder::Price(const ReshardStep& step, const Sharding& before, const TensorDesc& desc) const {
   const double element = static_cast<double>(SizeOf(desc.type));
   const double local_before = static_cast<double>(NumElements(LocalShape(mesh_, before, desc.shape))) * element;

@@ -46,8 +46,9 @@ class Resharder {
   // The path itself; the shardings must be legal and Seconds finite.
   ReshardPath Path(const Sharding& from, const Sharding& to, const TensorDesc& desc);
 
-  // Seconds of one all-reduce of `bytes` over `axes`, as a step of its own.
+  // Seconds of one collective over `axes`, as a step of its own; `bytes` of what comes out.
   double AllReduceSeconds(const AxisList& axes, double bytes) const;
+  double AllGatherSeconds(const AxisList& axes, double bytes) const;
 
   const Mesh& mesh() const { return mesh_; }
 

@@ -64,28 +64,37 @@ OperatorWork LocalWork(const Graph& graph, const Node& node, const Mesh& mesh, c
   return work;
 }
 
+// What an operator becomes when its parts exchange something; no exchanges when they do not.
+absl::StatusOr<Emission> ExchangingEmission(const Graph& graph, const Node& node, const ShardingRule& rule,
+                                            const Mesh& mesh, const Strategy& strategy) {
+  std::vector<int64_t> parts;
+  for (const AxisList& axes : strategy.factor_axes) parts.push_back(mesh.Parts(axes));
+  const bool cut = std::any_of(parts.begin(), parts.end(), [](int64_t count) { return count > 1; });
+  if (!cut || !MayExchange(node)) return Emission{};
+  return TrialEmission(graph, node, rule, parts);
+}
+
+double SecondsOf(const Emission& emission, const Resharder& resharder, const Strategy& strategy) {
+  double seconds = 0;
+  for (const Exchange& exchange : emission.exchanges) {
+    const AxisList& axes = strategy.factor_axes[static_cast<size_t>(exchange.factor)];
+    const double bytes = static_cast<double>(ByteSize(exchange.desc));
+    seconds += exchange.gather ? resharder.AllGatherSeconds(axes, bytes) : resharder.AllReduceSeconds(axes, bytes);
+  }
+  return seconds;
+}
+
 // Seconds of the operator on one rank. One whose parts exchange something is priced as the steps it is emitted as.
 absl::StatusOr<double> EmittedSeconds(const Graph& graph, const Node& node, const ShardingRule& rule,
                                       const Cluster& cluster, const Resharder& resharder, const Strategy& strategy) {
   const Mesh& mesh = resharder.mesh();
-  std::vector<int64_t> parts;
-  for (const AxisList& axes : strategy.factor_axes) parts.push_back(mesh.Parts(axes));
-  const bool cut = std::any_of(parts.begin(), parts.end(), [](int64_t count) { return count > 1; });
-  if (cut && MayExchange(node)) {
-    ASSIGN_OR_RETURN(const Emission emission, TrialEmission(graph, node, rule, parts));
-    if (!emission.exchanges.empty()) {
-      double seconds = 0;
-      for (const OpCost& cost : emission.nodes) {
-        seconds += cluster.OperatorTime(mesh.device(0), {.flops = cost.flops, .bytes = cost.bytes});
-      }
-      for (const Exchange& exchange : emission.exchanges) {
-        seconds += resharder.AllReduceSeconds(strategy.factor_axes[exchange.factor],
-                                              static_cast<double>(ByteSize(exchange.desc)));
-      }
-      return seconds;
-    }
+  ASSIGN_OR_RETURN(const Emission emission, ExchangingEmission(graph, node, rule, mesh, strategy));
+  if (emission.exchanges.empty()) return cluster.OperatorTime(mesh.device(0), LocalWork(graph, node, mesh, strategy));
+  double seconds = SecondsOf(emission, resharder, strategy);
+  for (const OpCost& cost : emission.nodes) {
+    seconds += cluster.OperatorTime(mesh.device(0), {.flops = cost.flops, .bytes = cost.bytes});
   }
-  return cluster.OperatorTime(mesh.device(0), LocalWork(graph, node, mesh, strategy));
+  return seconds;
 }
 
 // Calls `visit(target of each axis)`: targets 0 … num_targets - 1, or -1 for idle.
@@ -173,6 +182,13 @@ absl::StatusOr<double> StrategySeconds(const Graph& graph, const Node& node, con
     seconds += resharder.Seconds(strategy.raw_outputs[i], strategy.outputs[i], node.output(i));
   }
   return WholeNanoseconds(seconds);
+}
+
+absl::StatusOr<double> ExchangeSeconds(const Graph& graph, const Node& node, const Resharder& resharder,
+                                       const Strategy& strategy) {
+  ASSIGN_OR_RETURN(const ShardingRule rule, RuleOf(graph, node));
+  ASSIGN_OR_RETURN(const Emission emission, ExchangingEmission(graph, node, rule, resharder.mesh(), strategy));
+  return SecondsOf(emission, resharder, strategy);
 }
 
 int64_t WeightParts(const Graph& graph, const Node& node, const Mesh& mesh, const Strategy& strategy) {

@@ -53,6 +53,10 @@ bool ApplyAssignment(const Graph& graph, const Node& node, const ShardingRule& r
 absl::StatusOr<double> StrategySeconds(const Graph& graph, const Node& node, const Cluster& cluster,
                                        Resharder& resharder, const Strategy& strategy);
 
+// Of those, the seconds of the collectives inside the operator (ops/exchange.h).
+absl::StatusOr<double> ExchangeSeconds(const Graph& graph, const Node& node, const Resharder& resharder,
+                                       const Strategy& strategy);
+
 // Into how many parts the constant operands of rank >= 2 are cut where they are held; 1 when there are none.
 int64_t WeightParts(const Graph& graph, const Node& node, const Mesh& mesh, const Strategy& strategy);
 

@@ -8,8 +8,6 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "core/base/status.h"
-#include "core/ops/exchange.h"
-#include "core/ops/op.h"
 #include "core/partition/crossings.h"
 #include "core/partition/explain.h"
 #include "core/partition/weight_gather.h"
@@ -55,7 +53,7 @@ class StageProgram {
       }
       Get(value, wanted);
     }
-    ASSIGN_OR_RETURN(const double exchanged, ExchangeSeconds(node, strategy));
+    ASSIGN_OR_RETURN(const double exchanged, ExchangeSeconds(graph_, node, resharder_, strategy));
     double resolved = 0;
     for (int i = 0; i < node.num_outputs(); ++i) {
       const size_t at = static_cast<size_t>(i);
@@ -63,7 +61,7 @@ class StageProgram {
     }
     // A plan keeps one figure for all three.
     Add(Kind::kCompute, std::max(0.0, strategy.seconds - exchanged - resolved), node.name(), node.type());
-    Add(Kind::kCollective, exchanged, node.name(), "all-reduces inside the operator");
+    Add(Kind::kCollective, exchanged, node.name(), "exchange inside the operator");
     for (int i = 0; i < node.num_outputs(); ++i) {
       const size_t at = static_cast<size_t>(i);
       held_.insert({node.out(i), strategy.raw_outputs[at]});
@@ -124,21 +122,6 @@ class StageProgram {
       Add(step.kind == ReshardStep::Kind::kSlice ? Kind::kCompute : Kind::kCollective, step.seconds, producer.name(),
           Describe(step));
     }
-  }
-
-  absl::StatusOr<double> ExchangeSeconds(const Node& node, const Strategy& strategy) {
-    if (!MayExchange(node)) return 0.0;
-    std::vector<int64_t> parts;
-    for (const AxisList& axes : strategy.factor_axes) parts.push_back(resharder_.mesh().Parts(axes));
-    if (std::all_of(parts.begin(), parts.end(), [](int64_t count) { return count == 1; })) return 0.0;
-    ASSIGN_OR_RETURN(const ShardingRule rule, RuleOf(graph_, node));
-    ASSIGN_OR_RETURN(const Emission emission, TrialEmission(graph_, node, rule, parts));
-    double seconds = 0;
-    for (const Exchange& exchange : emission.exchanges) {
-      seconds += resharder_.AllReduceSeconds(strategy.factor_axes[static_cast<size_t>(exchange.factor)],
-                                             static_cast<double>(ByteSize(exchange.desc)));
-    }
-    return seconds;
   }
 
   const Graph& graph_;

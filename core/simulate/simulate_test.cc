@@ -81,7 +81,7 @@ TEST(SimulateTest, ProgramsHaveTheStepsOfTheSlices) {
     for (int stage = 0; stage < plan->num_stages(); ++stage) {
       int in_program = 0, received = 0, sent = 0;
       for (const SimulatedStep& step : program->stages[static_cast<size_t>(stage)]) {
-        in_program += step.kind == Kind::kCollective && step.what != "all-reduces inside the operator";
+        in_program += step.kind == Kind::kCollective && step.what != "exchange inside the operator";
         received += step.kind == Kind::kReceive;
         sent += step.kind == Kind::kSend;
       }

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/base/status.h"
+#include "core/ops/emit.h"
 #include "core/ops/op.h"
 #include "core/partition/lower/lower.h"
 
@@ -62,20 +63,6 @@ absl::StatusOr<ValueId> EmitSlice(StepEmitter& emit, const Mesh& mesh, int rank,
   size[step.dim] /= parts;
   begin[step.dim] = mesh.IndexOn(rank, step.axes) * size[step.dim];
   return emit.Add("Slice", {value, emit.Ints("offsets", begin), emit.Ints("size", size)});
-}
-
-// [A, d, B] on each of p ranks → [A, p*d, B].
-absl::StatusOr<ValueId> EmitAllGather(StepEmitter& emit, ValueId value, const Shape& shape, int dim, int64_t p,
-                                      const AttrMap& attrs) {
-  const absl::Span<const int64_t> dims(shape);
-  const int64_t a = Product(dims.subspan(0, dim)), d = shape[dim], b = Product(dims.subspan(dim + 1));
-  Shape joined = shape;
-  joined[dim] *= p;
-  ASSIGN_OR_RETURN(ValueId x, emit.Reshape(value, {a * d, b}));
-  ASSIGN_OR_RETURN(x, emit.Add("HcomAllGather", {x}, attrs));
-  ASSIGN_OR_RETURN(x, emit.Reshape(x, {p, a, d, b}));
-  ASSIGN_OR_RETURN(x, emit.Transpose(x, {1, 0, 2, 3}));
-  return emit.Reshape(x, joined);
 }
 
 // [A, p*d, B] of summands → [A, d, B] of the sum.
@@ -147,7 +134,8 @@ absl::StatusOr<ValueId> EmitReshardStep(Graph& slice, const Mesh& mesh, int firs
   const Shape shape = slice.desc(value).shape;
   if (step.kind == ReshardStep::Kind::kSlice) return EmitSlice(emit, mesh, rank, value, shape, step);
   const int64_t p = mesh.Parts(step.axes);
-  AttrMap attrs{{"group", GroupName(mesh, first_rank, rank, step.axes, groups)}};
+  const std::string group = GroupName(mesh, first_rank, rank, step.axes, groups);
+  AttrMap attrs{{"group", group}};
   const AttrMap::value_type sum{"reduction", std::string("sum")}, size{"rank_size", p},
       unfused{"fusion", int64_t{0}};
   switch (step.kind) {
@@ -156,8 +144,7 @@ absl::StatusOr<ValueId> EmitReshardStep(Graph& slice, const Mesh& mesh, int firs
       attrs.insert({sum, unfused});
       return emit.Add("HcomAllReduce", {value}, attrs);
     case ReshardStep::Kind::kAllGather:
-      attrs.insert({size, unfused});
-      return EmitAllGather(emit, value, shape, step.dim, p, attrs);
+      return AddAllGather(slice, absl::StrCat(name, "/HcomAllGather"), value, step.dim, p, group);
     case ReshardStep::Kind::kReduceScatter:
       attrs.insert({sum, size, unfused});
       return EmitReduceScatter(emit, value, shape, step.dim, p, attrs);

@@ -100,7 +100,7 @@ class Generator {
     const Shape shape = ShapeOf(x);
     const int rank = static_cast<int>(shape.size());
     if (rank == 0) return;  // scalars end here; other values go on
-    switch (Uniform(0, 17)) {
+    switch (Uniform(0, 19)) {
       case 0:
       case 1: {  // product with a constant matrix
         if (rank < 2 || shape.back() == 0) return;
@@ -203,6 +203,29 @@ class Generator {
         }
         Remember(split->out(0), x.bound);
         Remember(split->out(1), x.bound);
+        break;
+      }
+      case 16: {  // searches, of values with ties; positions count as values
+        const int axis = Uniform(0, rank - 1);
+        if (Chance(0.5)) {
+          Node* top = graph_.AddNode("TopK", "TopK", {x.id, IntConst({Uniform(1, static_cast<int>(shape[axis]))})});
+          top->SetAttr("dim", static_cast<int64_t>(axis));
+          top->SetAttr("largest", Chance(0.5));
+          if (!InferNode(graph_, *top).ok()) return;
+          Remember(top->out(0), x.bound);
+          Try("Cast", {top->out(1)}, static_cast<double>(shape[axis]), {{"dst_type", int64_t{ToAclNumber(DataType::kFloat)}}});
+        } else {
+          Node* arg = graph_.AddNode(Chance(0.5) ? "ArgMaxV2" : "ArgMin", "Arg", {x.id, IntConst({axis})});
+          arg->SetAttr("dtype", Chance(0.5) ? DataType::kInt32 : DataType::kInt64);
+          if (!InferNode(graph_, *arg).ok()) return;
+          Try("Cast", {arg->out()}, static_cast<double>(shape[axis]), {{"dst_type", int64_t{ToAclNumber(DataType::kFloat)}}});
+        }
+        break;
+      }
+      case 17: {  // the sum of magnitudes
+        const int64_t axis = Uniform(0, rank - 1);
+        Try("LpNormV2", {x.id}, x.bound * static_cast<double>(shape[axis]),
+            {{"p", 1.0f}, {"axes", std::vector<int64_t>{axis}}, {"keepdim", Chance(0.5)}});
         break;
       }
       default: Clip(x); break;
