@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <set>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "core/base/status.h"
@@ -12,233 +13,159 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-// A table over a sorted scope of variables, row-major in scope order.
-struct Table {
-  std::vector<int> scope;
-  std::vector<double> cost;
-};
-
-class Eliminator {
- public:
-  Eliminator(const CostNetwork& network, const EliminationOptions& options) : options_(options) {
-    const int n = static_cast<int>(network.unary.size());
-    for (const auto& unary : network.unary) domain_.push_back(static_cast<int>(unary.size()));
-    tables_of_.resize(static_cast<size_t>(n));
-    neighbours_.resize(static_cast<size_t>(n));
-    for (int v = 0; v < n; ++v) AddTable(Table{{v}, network.unary[v]});
-    for (const CostNetwork::Edge& edge : network.edges) {
-      if (edge.a < edge.b) {
-        AddTable(Table{{edge.a, edge.b}, edge.cost});
-      } else {
-        Table table{{edge.b, edge.a}, std::vector<double>(edge.cost.size())};
-        const int ka = domain_[edge.a], kb = domain_[edge.b];
-        for (int i = 0; i < ka; ++i) {
-          for (int j = 0; j < kb; ++j) table.cost[static_cast<size_t>(j) * ka + i] = edge.cost[static_cast<size_t>(i) * kb + j];
-        }
-        AddTable(std::move(table));
-      }
-    }
-    for (int v = 0; v < n; ++v) queue_.insert({TableSize(v), v});
-  }
-
-  absl::StatusOr<Solution> Solve(const CostNetwork& network, const WaitLimit& limit) {
-    Solution solution;
-    solution.exact = true;
-    while (!queue_.empty()) {
-      RETURN_IF_ERROR(limit.Check("the exact planner"));
-      auto [size, v] = *queue_.begin();
-      if (size > static_cast<double>(options_.max_table_entries)) {
-        Fix(MostConnected());
-        solution.exact = false;
-        continue;
-      }
-      Eliminate(v);
-    }
-    solution.choice.assign(domain_.size(), 0);
-    for (auto it = steps_.rbegin(); it != steps_.rend(); ++it) {
-      solution.choice[it->variable] = it->best[Index(it->scope, solution.choice)];
-    }
-    solution.statistics.width = width_;
-    solution.cost = network.CostOf(solution.choice);
-    if (solution.cost == kInfinity) {
-      return absl::FailedPreconditionError("no choice has a finite cost");
-    }
-    solution.lower_bound = solution.exact ? solution.cost : TrivialBound(network);
-    return solution;
-  }
-
- private:
-  struct Step {
-    int variable;
-    std::vector<int> scope;  // of `best`
-    std::vector<int> best;   // cheapest value of the variable per assignment of the scope
-  };
-
-  void AddTable(Table table) {
-    const int id = static_cast<int>(tables_.size());
-    for (int v : table.scope) {
-      tables_of_[v].push_back(id);
-      for (int u : table.scope) {
-        if (u != v) neighbours_[v].insert(u);
-      }
-    }
-    tables_.push_back(std::move(table));
-  }
-
-  // Entries of the table that eliminating `v` would visit.
-  double TableSize(int v) const {
-    double size = domain_[v];
-    for (int u : neighbours_[v]) size *= domain_[u];
-    return size;
-  }
-
-  void Requeue(int v, double old_size) {
-    queue_.erase({old_size, v});
-    queue_.insert({TableSize(v), v});
-  }
-
-  size_t Index(const std::vector<int>& scope, const std::vector<int>& values) const {
-    size_t index = 0;
-    for (int v : scope) index = index * static_cast<size_t>(domain_[v]) + static_cast<size_t>(values[v]);
-    return index;
-  }
-
-  void Eliminate(int v) {
-    const std::vector<int> scope(neighbours_[v].begin(), neighbours_[v].end());
-    width_ = std::max(width_, static_cast<int>(scope.size()));
-    std::vector<double> old_size;
-    for (int u : scope) old_size.push_back(TableSize(u));
-    size_t entries = 1;
-    for (int u : scope) entries *= static_cast<size_t>(domain_[u]);
-
-    // Accumulate all tables of v into one over (scope…, v), then minimise over v.
-    const size_t kv = static_cast<size_t>(domain_[v]);
-    std::vector<double> sum(entries * kv, 0.0);
-    for (int id : tables_of_[v]) {
-      const Table& table = tables_[id];
-      // Stride in `table` of each variable of (scope…, v); 0 where the table does not have it.
-      std::vector<size_t> strides(scope.size() + 1, 0);
-      size_t stride = 1;
-      for (auto it = table.scope.rbegin(); it != table.scope.rend(); ++it) {
-        const size_t place = *it == v ? scope.size()
-                                      : static_cast<size_t>(std::lower_bound(scope.begin(), scope.end(), *it) - scope.begin());
-        strides[place] = stride;
-        stride *= static_cast<size_t>(domain_[*it]);
-      }
-      std::vector<int> digit(scope.size(), 0);
-      size_t base = 0;
-      const size_t step_v = strides.back();
-      for (size_t entry = 0; entry < entries; ++entry) {
-        double* row = &sum[entry * kv];
-        for (size_t k = 0; k < kv; ++k) row[k] += table.cost[base + k * step_v];
-        for (size_t i = scope.size(); i-- > 0;) {
-          base += strides[i];
-          if (++digit[i] < domain_[scope[i]]) break;
-          base -= strides[i] * static_cast<size_t>(domain_[scope[i]]);
-          digit[i] = 0;
-        }
-      }
-    }
-    Step step{v, scope, std::vector<int>(entries)};
-    Table result{scope, std::vector<double>(entries)};
-    for (size_t entry = 0; entry < entries; ++entry) {
-      const double* row = &sum[entry * kv];
-      const size_t best = static_cast<size_t>(std::min_element(row, row + kv) - row);
-      step.best[entry] = static_cast<int>(best);
-      result.cost[entry] = row[best];
-    }
-    steps_.push_back(std::move(step));
-    RemoveVariable(v);
-    if (!scope.empty()) AddTable(std::move(result));
-    for (size_t i = 0; i < scope.size(); ++i) Requeue(scope[i], old_size[i]);
-  }
-
-  void RemoveVariable(int v) {
-    queue_.erase({TableSize(v), v});
-    for (int id : std::vector<int>(tables_of_[v])) {
-      for (int u : tables_[id].scope) {
-        auto& list = tables_of_[u];
-        list.erase(std::remove(list.begin(), list.end(), id), list.end());
-      }
-      tables_[id] = Table{};
-    }
-    for (int u : neighbours_[v]) neighbours_[u].erase(v);
-    neighbours_[v].clear();
-  }
-
-  int MostConnected() const {
-    int best = -1;
-    for (const auto& [size, v] : queue_) {
-      if (best < 0 || neighbours_[v].size() > neighbours_[best].size()) best = v;
-    }
-    return best;
-  }
-
-  // Conditions the network on v = its value with the least (own cost + cheapest partner on each table).
-  void Fix(int v) {
-    const size_t kv = static_cast<size_t>(domain_[v]);
-    std::vector<double> score(kv, 0.0);
-    for (int id : tables_of_[v]) {
-      const Table& table = tables_[id];
-      size_t inner = 1;
-      for (auto it = table.scope.rbegin(); *it != v; ++it) inner *= static_cast<size_t>(domain_[*it]);
-      std::vector<double> cheapest(kv, kInfinity);
-      for (size_t i = 0; i < table.cost.size(); ++i) {
-        double& best = cheapest[i / inner % kv];
-        best = std::min(best, table.cost[i]);
-      }
-      for (size_t k = 0; k < kv; ++k) score[k] += cheapest[k];
-    }
-    const int value = static_cast<int>(std::min_element(score.begin(), score.end()) - score.begin());
-    const std::vector<int> scope(neighbours_[v].begin(), neighbours_[v].end());
-    std::vector<double> old_size;
-    for (int u : scope) old_size.push_back(TableSize(u));
-    std::vector<Table> reduced;
-    for (int id : tables_of_[v]) {
-      const Table& table = tables_[id];
-      if (table.scope.size() < 2) continue;
-      size_t inner = 1;
-      for (auto it = table.scope.rbegin(); *it != v; ++it) inner *= static_cast<size_t>(domain_[*it]);
-      Table slice;
-      for (int u : table.scope) {
-        if (u != v) slice.scope.push_back(u);
-      }
-      slice.cost.reserve(table.cost.size() / kv);
-      for (size_t i = 0; i < table.cost.size(); ++i) {
-        if (i / inner % kv == static_cast<size_t>(value)) slice.cost.push_back(table.cost[i]);
-      }
-      reduced.push_back(std::move(slice));
-    }
-    steps_.push_back(Step{v, {}, {value}});
-    RemoveVariable(v);
-    for (Table& table : reduced) AddTable(std::move(table));
-    for (size_t i = 0; i < scope.size(); ++i) Requeue(scope[i], old_size[i]);
-  }
-
-  // Every variable and every edge at its own minimum.
-  static double TrivialBound(const CostNetwork& network) {
-    double bound = 0;
-    for (const auto& unary : network.unary) bound += *std::min_element(unary.begin(), unary.end());
-    for (const auto& edge : network.edges) bound += *std::min_element(edge.cost.begin(), edge.cost.end());
-    return bound;
-  }
-
-  const EliminationOptions options_;
-  std::vector<int> domain_;
-  std::vector<Table> tables_;
-  std::vector<std::vector<int>> tables_of_;  // per live variable: ids of the tables that have it
-  std::vector<std::set<int>> neighbours_;
-  std::set<std::pair<double, int>> queue_;  // live variables by TableSize
-  std::vector<Step> steps_;
-  int width_ = 0;
-};
-
 }  // namespace
 
-absl::StatusOr<Solution> SolveByElimination(const CostNetwork& network, const EliminationOptions& options,
-                                            const WaitLimit& limit) {
+absl::StatusOr<Elimination> Elimination::Plan(const CostNetwork& network, int64_t max_entries, const WaitLimit& limit) {
+  Elimination plan(network);
+  const size_t n = network.unary.size();
+  for (const auto& unary : network.unary) plan.domain_.push_back(static_cast<int>(unary.size()));
+  std::vector<std::set<int>> neighbours(n);
+  std::vector<std::vector<int>> edges_of(n);
+  for (size_t e = 0; e < network.edges.size(); ++e) {
+    const auto [a, b] = std::pair(network.edges[e].a, network.edges[e].b);
+    neighbours[static_cast<size_t>(a)].insert(b);
+    neighbours[static_cast<size_t>(b)].insert(a);
+    edges_of[static_cast<size_t>(a)].push_back(static_cast<int>(e));
+    edges_of[static_cast<size_t>(b)].push_back(static_cast<int>(e));
+  }
+  // Entries of the table that eliminating `v` makes.
+  const auto table_size = [&](int v) {
+    double size = plan.domain(v);
+    for (int u : neighbours[static_cast<size_t>(v)]) size *= plan.domain(u);
+    return size;
+  };
+  std::set<std::pair<double, int>> queue;
+  for (int v = 0; v < static_cast<int>(n); ++v) queue.insert({table_size(v), v});
+  std::vector<int> bucket_of(n, -1);
+  double entries = 0;
+  while (!queue.empty()) {
+    const auto [size, v] = *queue.begin();
+    queue.erase(queue.begin());
+    entries += size;
+    if (entries > static_cast<double>(max_entries)) {
+      return absl::ResourceExhaustedError(absl::StrCat("tables of more than ", max_entries, " entries"));
+    }
+    if (plan.buckets_.size() % 256 == 0) RETURN_IF_ERROR(limit.Check("elimination"));
+    Bucket bucket;
+    bucket.variable = v;
+    bucket.values = static_cast<size_t>(plan.domain(v));
+    bucket.scope.assign(neighbours[static_cast<size_t>(v)].begin(), neighbours[static_cast<size_t>(v)].end());
+    for (int u : bucket.scope) bucket.entries *= static_cast<size_t>(plan.domain(u));
+    plan.width_ = std::max(plan.width_, static_cast<int>(bucket.scope.size()));
+    bucket_of[static_cast<size_t>(v)] = static_cast<int>(plan.buckets_.size());
+    std::vector<double> old_size;
+    for (int u : bucket.scope) old_size.push_back(table_size(u));
+    for (int u : bucket.scope) {
+      neighbours[static_cast<size_t>(u)].erase(v);
+      for (int w : bucket.scope) {
+        if (w != u) neighbours[static_cast<size_t>(u)].insert(w);
+      }
+    }
+    for (size_t i = 0; i < bucket.scope.size(); ++i) {
+      queue.erase({old_size[i], bucket.scope[i]});
+      queue.insert({table_size(bucket.scope[i]), bucket.scope[i]});
+    }
+    plan.buckets_.push_back(std::move(bucket));
+  }
+  plan.buckets_.emplace_back();
+  const int last = static_cast<int>(n);
+  for (int b = 0; b < last; ++b) {
+    Bucket& bucket = plan.buckets_[static_cast<size_t>(b)];
+    bucket.parent = last;
+    for (int u : bucket.scope) bucket.parent = std::min(bucket.parent, bucket_of[static_cast<size_t>(u)]);
+    for (int e : edges_of[static_cast<size_t>(bucket.variable)]) {
+      const CostNetwork::Edge& edge = network.edges[static_cast<size_t>(e)];
+      const int other = edge.a == bucket.variable ? edge.b : edge.a;
+      if (bucket_of[static_cast<size_t>(other)] > b) bucket.edges.push_back(plan.PartOf(bucket, e, {edge.a, edge.b}));
+    }
+    Bucket& parent = plan.buckets_[static_cast<size_t>(bucket.parent)];
+    parent.children.push_back(plan.PartOf(parent, b, bucket.scope));
+  }
+  return plan;
+}
+
+Elimination::Part Elimination::PartOf(const Bucket& bucket, int id, const std::vector<int>& scope) const {
+  Part part{id, std::vector<size_t>(bucket.scope.size() + 1, 0)};
+  size_t stride = 1;
+  for (auto it = scope.rbegin(); it != scope.rend(); ++it) {
+    const size_t place = *it == bucket.variable
+                             ? bucket.scope.size()
+                             : static_cast<size_t>(std::lower_bound(bucket.scope.begin(), bucket.scope.end(), *it) - bucket.scope.begin());
+    part.stride[place] = stride;
+    stride *= static_cast<size_t>(domain(*it));
+  }
+  return part;
+}
+
+double Elimination::Minimise(const std::vector<std::vector<double>>& unary) {
+  for (Bucket& bucket : buckets_) {
+    const size_t values = bucket.values;
+    bucket.joint.resize(bucket.entries * values);
+    for (size_t entry = 0; entry < bucket.entries; ++entry) {
+      for (size_t k = 0; k < values; ++k) {
+        bucket.joint[entry * values + k] = bucket.variable < 0 ? 0 : unary[static_cast<size_t>(bucket.variable)][k];
+      }
+    }
+    const auto add = [&](const Part& part, const std::vector<double>& table) {
+      const size_t step = part.stride.back();
+      Walk(bucket, part, [&](size_t entry, size_t place) {
+        double* row = &bucket.joint[entry * values];
+        for (size_t k = 0; k < values; ++k) row[k] += table[place + k * step];
+      });
+    };
+    for (const Part& part : bucket.edges) add(part, network_->edges[static_cast<size_t>(part.id)].cost);
+    for (const Part& part : bucket.children) add(part, buckets_[static_cast<size_t>(part.id)].least);
+    bucket.least.resize(bucket.entries);
+    for (size_t entry = 0; entry < bucket.entries; ++entry) {
+      const double* row = &bucket.joint[entry * values];
+      bucket.least[entry] = *std::min_element(row, row + values);
+    }
+  }
+  return buckets_.back().least[0];
+}
+
+std::vector<int> Elimination::Choice() const {
+  std::vector<int> choice(domain_.size(), 0);
+  for (auto bucket = buckets_.rbegin() + 1; bucket != buckets_.rend(); ++bucket) {
+    size_t entry = 0;
+    for (int u : bucket->scope) entry = entry * static_cast<size_t>(domain(u)) + static_cast<size_t>(choice[static_cast<size_t>(u)]);
+    const double* row = &bucket->joint[entry * bucket->values];
+    choice[static_cast<size_t>(bucket->variable)] = static_cast<int>(std::min_element(row, row + bucket->values) - row);
+  }
+  return choice;
+}
+
+void Elimination::FindOutside() {
+  buckets_.back().outside = {0};
+  for (auto bucket = buckets_.rbegin(); bucket != buckets_.rend(); ++bucket) {
+    for (const Part& part : bucket->children) {
+      Bucket& child = buckets_[static_cast<size_t>(part.id)];
+      child.outside.assign(child.entries, kInfinity);
+      const size_t step = part.stride.back();
+      Walk(*bucket, part, [&](size_t entry, size_t place) {
+        for (size_t k = 0; k < bucket->values; ++k) {
+          const size_t at = place + k * step;
+          if (child.least[at] == kInfinity) continue;
+          const double rest = bucket->joint[entry * bucket->values + k] - child.least[at] + bucket->outside[entry];
+          child.outside[at] = std::min(child.outside[at], rest);
+        }
+      });
+    }
+  }
+}
+
+absl::StatusOr<Solution> SolveByElimination(const CostNetwork& network, int64_t max_entries, const WaitLimit& limit) {
   RETURN_IF_ERROR(network.Validate());
-  return Eliminator(network, options).Solve(network, limit);
+  ASSIGN_OR_RETURN(Elimination elimination, Elimination::Plan(network, max_entries, limit));
+  if (elimination.Minimise(network.unary) == kInfinity) {
+    return absl::FailedPreconditionError("no choice has a finite cost: each one has a forbidden value or pair");
+  }
+  Solution solution;
+  solution.choice = elimination.Choice();
+  solution.cost = solution.lower_bound = network.CostOf(solution.choice);
+  solution.exact = true;
+  solution.statistics.width = elimination.width();
+  return solution;
 }
 
 }  // namespace omserve

@@ -92,10 +92,10 @@ Polytope::Polytope(const CostNetwork& network, const std::vector<double>& prices
   column_upper.assign(objective.size(), kUnbounded);
 }
 
-void AddBroken(const CostNetwork& network, const std::vector<double>& use, std::vector<int>& rows) {
+void AddBroken(const CostNetwork& network, const std::vector<double>& use, std::vector<int>& rows, double tolerance) {
   int worst = -1;
   for (int row = 0; row <= static_cast<int>(use.size()); ++row) {
-    const bool broken = row < static_cast<int>(use.size()) && use[row] > network.row_limit[row] * (1 + 1e-9);
+    const bool broken = row < static_cast<int>(use.size()) && use[row] > network.row_limit[row] * (1 + tolerance);
     if (!broken) {
       if (worst >= 0) rows.push_back(worst);
       worst = -1;

@@ -42,8 +42,9 @@ struct Polytope {
   }
 };
 
-// Adds to `rows` the fullest row of each stretch of rows that `use` breaks by more than a billionth.
-void AddBroken(const CostNetwork& network, const std::vector<double>& use, std::vector<int>& rows);
+// Adds to `rows`, in ascending order, the fullest row of each stretch of rows that `use` breaks by more than `tolerance` times
+// the limit.
+void AddBroken(const CostNetwork& network, const std::vector<double>& use, std::vector<int>& rows, double tolerance = 0);
 
 }  // namespace omserve
 

@@ -181,7 +181,7 @@ class Prover {
         priced[row] = std::max(0.0, prices[row] - duals[static_cast<size_t>(polytope.first_memory_row) + r] / unit);
       }
       const size_t before = rows.size();
-      AddBroken(core, UseOf(core, flat, share), rows);
+      AddBroken(core, UseOf(core, flat, share), rows, 1e-9);
       if (rows.size() == before || round == 29 || absl::Now() >= options_.deadline) {
         dual.Move(moved);
         dual.SetPrices(std::move(priced));

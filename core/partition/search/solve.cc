@@ -12,11 +12,13 @@
 #include "core/partition/search/elimination.h"
 #include "core/partition/search/flat.h"
 #include "core/partition/search/greedy.h"
+#include "core/partition/search/row_elimination.h"
 
 namespace omserve {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr int kEasyVariables = 100;  // where branch and bound has a chance in passing
 
 bool AllIntegral(const CostNetwork& network) {
   const auto integral = [](const std::vector<double>& costs) {
@@ -74,19 +76,17 @@ absl::StatusOr<std::string> RunEngines(const CostNetwork& network, const Contrac
   if (!contraction.complete()) return "contraction";
   if (core.usages.empty()) {
     // Rows without usages hold whatever is chosen; what is left is a plain network.
-    auto solved = SolveByElimination(core, {options.max_table_entries}, limit);
+    auto solved = SolveByElimination(core, options.max_table_entries, limit);
     if (solved.ok()) {
       statistics.width = solved->statistics.width;
       best.Offer(network, contraction.Expand(solved->choice));
-      best.RaiseBound(solved->lower_bound + contraction.offset());
-      if (solved->exact) {
-        best.RaiseBound(best.cost);
-        best.proven = true;
-        return "contraction+elimination";
-      }
+      best.RaiseBound(best.cost);
+      best.proven = true;
+      return "contraction+elimination";
     }
+    if (solved.status().code() == absl::StatusCode::kFailedPrecondition) return solved.status();
   }
-  {
+  if (static_cast<int>(core.unary.size()) <= kEasyVariables) {
     const BranchResult branch = BranchAndBound(FlatNetwork(core), kInfinity, std::min<int64_t>(options.max_branch_nodes, 20'000), limit);
     if (!branch.choice.empty()) best.Offer(network, contraction.Expand(branch.choice));
     if (branch.proven) {
@@ -98,6 +98,28 @@ absl::StatusOr<std::string> RunEngines(const CostNetwork& network, const Contrac
       best.proven = true;
       return "contraction+branch and bound";
     }
+  }
+  if (!core.usages.empty()) {
+    RowEliminationOptions rows;
+    rows.max_table_entries = std::min(rows.max_table_entries, options.max_table_entries);
+    rows.integral = best.integral;
+    rows.upper_bound = [&] { return best.feasible ? best.cost - contraction.offset() : kInfinity; };
+    rows.offer = [&](const std::vector<int>& choice) { best.Offer(network, contraction.Expand(choice)); };
+    WaitLimit half = limit;  // the other engines may have better luck
+    if (limit.deadline < absl::InfiniteFuture()) half.deadline -= (limit.deadline - absl::Now()) / 2;
+    const RowEliminationResult result = EliminateWithRows(core, rows, half);
+    statistics.width = result.width;
+    if (result.closed) {
+      if (best.feasible) {
+        best.RaiseBound(best.cost);
+      } else {
+        RETURN_IF_ERROR(OfferNearest(network, contraction, limit, best));
+      }
+      best.proven = true;
+      return "contraction+elimination with rows";
+    }
+    best.RaiseBound(result.bound + contraction.offset());
+    if (best.proven) return "contraction+elimination with rows";
   }
   return SearchAnytime(network, contraction, options, limit, best, statistics);
 }

@@ -2,8 +2,8 @@
 //
 //   ASSIGN_OR_RETURN(Solution solution, Solve(network, {.level = SearchLevel::kO2, .time_budget = absl::Seconds(10)}));
 //
-// kO1: contraction, then exact variable elimination; memory rows by Lagrangian multipliers. Fast; proves optimality when
-//      tables stay small and the multipliers leave no gap.
+// kO1: contraction, then exact variable elimination; memory rows by Lagrangian multipliers, and what gap these leave by
+//      labels of cost and memory. Fast; proves optimality when tables stay small.
 // kO2: as kO1, and what that leaves open goes to branch and bound, to an integer program (COIN-OR CBC) on cores of up to
 //      some 3e5 edge entries, and to message passing with block moves on bigger ones, until proven or the time is over.
 // Both return a choice however short the time is (a greedy one at worst), a certified lower bound and the truth about
@@ -29,7 +29,7 @@ struct SolveOptions {
   int threads = 2;
   uint64_t seed = 1;
   std::vector<int> warm_start = {};  // a choice to begin from; empty for none
-  // The largest table elimination may make.
+  // Entries of all tables that elimination may make.
   int64_t max_table_entries = 20'000'000;
   // Partial choices that branch and bound may look at before other engines take over; 0 leaves it out.
   int64_t max_branch_nodes = 200'000;

@@ -97,6 +97,169 @@ TEST(SolveTest, LargerNetworksAreProvenOrBounded) {
   }
 }
 
+// Chains, trees and ladders with rows that bind: elimination with rows alone, at level O1, against trying everything.
+TEST(SolveTest, LowWidthWithRowsIsProvenByElimination) {
+  std::mt19937 rng(10);
+  int proven = 0, feasible = 0, infeasible = 0;
+  for (int i = 0; i < 6000; ++i) {
+    CostNetwork network;
+    const int n = Uniform(rng, 2, 8), kind = i % 3, row_count = 1 + i % 4;
+    for (int v = 0; v < n; ++v) {
+      network.unary.emplace_back();
+      for (int k = Uniform(rng, 2, 4); k > 0; --k) network.unary.back().push_back(Uniform(rng, 0, 30));
+      if (v == 0) continue;
+      const int to = kind == 1 ? Uniform(rng, 0, v - 1) : v - 1;
+      AddRandomEdge(rng, network, to, v, 0.1, false);
+      if (kind == 2 && v > 1) AddRandomEdge(rng, network, v - 2, v, 0.05, false);
+    }
+    for (int row = 0; row < row_count; ++row) network.row_limit.push_back(Uniform(rng, 3 * n, 9 * n));
+    for (int v = 0; v < n; ++v) {
+      const int first = row_count == 1 ? 0 : Uniform(rng, 0, row_count - 1);
+      CostNetwork::Usage usage{v, first, Uniform(rng, first + 1, row_count), {}};
+      for (size_t k = 0; k < network.unary[v].size(); ++k) usage.amount.push_back(Uniform(rng, 0, 20));
+      network.usages.push_back(usage);
+    }
+    bool any = false;
+    const double expected = BruteForce(network, &any);
+    if (!any) continue;
+    auto solution = Solve(network, {.level = SearchLevel::kO1, .max_branch_nodes = 0});
+    ASSERT_TRUE(solution.ok()) << "case " << i << " " << solution.status();
+    ASSERT_TRUE(solution->exact) << "case " << i << " " << solution->engine;
+    ++proven;
+    ASSERT_EQ(solution->feasible, expected < kInfinity) << "case " << i << " " << solution->engine;
+    ++(solution->feasible ? feasible : infeasible);
+    if (!solution->feasible) continue;
+    ASSERT_EQ(solution->cost, expected) << "case " << i << " " << solution->engine;
+    ASSERT_EQ(network.CostOf(solution->choice), expected);
+    ASSERT_EQ(solution->lower_bound, expected);
+  }
+  EXPECT_GT(feasible, 3500);
+  EXPECT_GT(infeasible, 300);
+}
+
+// Cost of values x[v - window] … x[v] that the last of them adds: edges go back at most two.
+double Added(const CostNetwork& network, const std::vector<std::vector<const CostNetwork::Edge*>>& edges_of, const int* x, int v) {
+  double cost = network.unary[static_cast<size_t>(v)][static_cast<size_t>(x[v])];
+  for (const CostNetwork::Edge* edge : edges_of[static_cast<size_t>(v)]) {
+    cost += edge->cost[static_cast<size_t>(x[edge->a]) * network.unary[static_cast<size_t>(edge->b)].size() + static_cast<size_t>(x[edge->b])];
+  }
+  return cost;
+}
+std::vector<std::vector<const CostNetwork::Edge*>> EdgesBack(const CostNetwork& network) {
+  std::vector<std::vector<const CostNetwork::Edge*>> edges_of(network.unary.size());
+  for (const auto& edge : network.edges) edges_of[static_cast<size_t>(edge.b)].push_back(&edge);
+  return edges_of;
+}
+
+// Optimum of a chain whose only row lasts over all of it: states are the last two values and the memory taken.
+double ChainWithOneRow(const CostNetwork& network) {
+  const int n = static_cast<int>(network.unary.size()), d = static_cast<int>(network.unary[0].size());
+  const int limit = static_cast<int>(network.row_limit[0]);
+  const auto edges_of = EdgesBack(network);
+  std::vector<std::vector<double>> state(static_cast<size_t>(d * d), std::vector<double>(static_cast<size_t>(limit) + 1, kInfinity));
+  state[0][0] = 0;
+  std::vector<int> x(static_cast<size_t>(n), 0);
+  for (int v = 0; v < n; ++v) {
+    std::vector<std::vector<double>> next(state.size(), std::vector<double>(static_cast<size_t>(limit) + 1, kInfinity));
+    for (int s = 0; s < d * d; ++s) {
+      if (v > 1) x[static_cast<size_t>(v - 2)] = s / d;
+      if (v > 0) x[static_cast<size_t>(v - 1)] = s % d;
+      for (int k = 0; k < d; ++k) {
+        x[static_cast<size_t>(v)] = k;
+        const double added = Added(network, edges_of, x.data(), v);
+        const int amount = static_cast<int>(network.usages[static_cast<size_t>(v)].amount[static_cast<size_t>(k)]);
+        std::vector<double>& to = next[static_cast<size_t>(s % d * d + k)];
+        for (int m = 0; added < kInfinity && m + amount <= limit; ++m) {
+          to[static_cast<size_t>(m + amount)] = std::min(to[static_cast<size_t>(m + amount)], state[static_cast<size_t>(s)][static_cast<size_t>(m)] + added);
+        }
+      }
+    }
+    state = next;
+  }
+  double best = kInfinity;
+  for (const auto& costs : state) best = std::min(best, *std::min_element(costs.begin(), costs.end()));
+  return best;
+}
+
+// Optimum of a chain where variable v takes memory in rows v … v + window - 1: states are the last `window` - 1 values.
+double ChainWithWindows(const CostNetwork& network, int window) {
+  const int n = static_cast<int>(network.unary.size()), d = static_cast<int>(network.unary[0].size());
+  const auto edges_of = EdgesBack(network);
+  int states = 1;
+  for (int i = 1; i < window; ++i) states *= d;
+  std::vector<double> state(static_cast<size_t>(states), kInfinity);
+  state[0] = 0;
+  std::vector<int> x(static_cast<size_t>(n), 0);
+  for (int v = 0; v < n; ++v) {
+    std::vector<double> next(state.size(), kInfinity);
+    for (int s = 0; s < states; ++s) {
+      for (int i = 1, rest = s; i < window; ++i, rest /= d) {
+        if (v >= i) x[static_cast<size_t>(v - i)] = rest % d;
+      }
+      for (int k = 0; k < d; ++k) {
+        x[static_cast<size_t>(v)] = k;
+        double use = 0;
+        for (int i = 0; i < window && i <= v; ++i) use += network.usages[static_cast<size_t>(v - i)].amount[static_cast<size_t>(x[static_cast<size_t>(v - i)])];
+        if (use > network.row_limit[static_cast<size_t>(v)]) continue;
+        double& to = next[static_cast<size_t>((s * d + k) % states)];
+        to = std::min(to, state[static_cast<size_t>(s)] + Added(network, edges_of, x.data(), v));
+      }
+    }
+    state = next;
+  }
+  return *std::min_element(state.begin(), state.end());
+}
+
+// Far beyond branch and bound: long chains and ladders of layers, one row over all of it, as weights are, or rows of short
+// lives, as activations are. Both levels prove what dynamic programming over values and memory finds.
+TEST(SolveTest, LongChainsWithRowsAreProvenAtBothLevels) {
+  std::mt19937 rng(11);
+  for (int i = 0; i < 12; ++i) {
+    CostNetwork network;
+    const int n = 150, kind = i % 2;
+    const bool same_layers = i % 4 >= 2;
+    const int values = 5;
+    for (int v = 0; v < n; ++v) {
+      if (same_layers && v > 0) {
+        network.unary.push_back(network.unary[0]);
+      } else {
+        network.unary.emplace_back();
+        for (int k = 0; k < values; ++k) network.unary.back().push_back(1000 * k + Uniform(rng, 0, 500));
+      }
+      for (int back = 1; back <= 1 + kind && back <= v; ++back) {
+        if (same_layers && v > back) {
+          network.edges.push_back(network.edges[network.edges.size() - static_cast<size_t>(1 + (v > 2 ? kind : 0))]);
+          network.edges.back().a = v - back;
+          network.edges.back().b = v;
+        } else {
+          AddRandomEdge(rng, network, v - back, v, 0.05, false);
+        }
+      }
+    }
+    const bool weights = i < 6;
+    const int rows = weights ? 1 : n;
+    for (int row = 0; row < rows; ++row) network.row_limit.push_back(weights ? n * 50 : 230);
+    for (int v = 0; v < n; ++v) {
+      CostNetwork::Usage usage{v, weights ? 0 : v, weights ? 1 : std::min(n, v + 4), {}};
+      for (int k = 0; k < values; ++k) usage.amount.push_back(weights ? 100 / (k + 1) : 120 / (k + 1) + Uniform(rng, 0, 5));
+      network.usages.push_back(usage);
+    }
+    const double expected = weights ? ChainWithOneRow(network) : ChainWithWindows(network, 4);
+    for (const SearchLevel level : {SearchLevel::kO1, SearchLevel::kO2}) {
+      auto solution = Solve(network, {.level = level, .time_budget = absl::Seconds(30)});
+      ASSERT_TRUE(solution.ok()) << solution.status();
+      EXPECT_TRUE(solution->feasible) << i;
+      EXPECT_TRUE(solution->exact) << i << " " << solution->engine << " " << solution->cost << " > " << solution->lower_bound;
+      EXPECT_EQ(solution->cost, expected) << i;
+    }
+    CostNetwork free = network;
+    free.row_limit.assign(free.row_limit.size(), 1e9);
+    auto without = Solve(free);
+    ASSERT_TRUE(without.ok());
+    EXPECT_LT(without->cost, expected) << i << ": the rows were meant to bind";
+  }
+}
+
 // Without branch and bound the message passing, its pruning and the integer program have to find and prove the optimum.
 TEST(SolveTest, LaterEnginesEqualBruteForce) {
   std::mt19937 rng(7);
@@ -106,7 +269,7 @@ TEST(SolveTest, LaterEnginesEqualBruteForce) {
     bool any = false;
     const double expected = BruteForce(network, &any);
     if (expected == kInfinity) continue;
-    auto solution = Solve(network, {.time_budget = absl::Milliseconds(300), .max_branch_nodes = 0});
+    auto solution = Solve(network, {.time_budget = absl::Milliseconds(300), .max_table_entries = 0, .max_branch_nodes = 0});
     ASSERT_TRUE(solution.ok()) << solution.status();
     ASSERT_LE(solution->lower_bound, expected) << "case " << i << " " << solution->engine;
     ++feasible;
