@@ -44,8 +44,9 @@ absl::StatusOr<GenerationTimes> PredictGeneration(const Generation& generation) 
       return absl::InvalidArgumentError(absl::StrCat("decode programs come by increasing past, not ",
                                                      generation.decode[i - 1].past, " and then ", generation.decode[i].past));
     }
-    ASSIGN_OR_RETURN(const double seconds, TokenSeconds(generation.decode[i].program, generation.decode_micro_batches,
-                                                        generation.overlap_sends));
+    const auto token_seconds = generation.tokens_in_step ? MicroBatchedSeconds : TokenSeconds;
+    ASSIGN_OR_RETURN(const double seconds, token_seconds(generation.decode[i].program, generation.decode_micro_batches,
+                                                         generation.overlap_sends));
     times.token_seconds.push_back(seconds);
   }
   // Outside of what is given, the nearest line goes on.

@@ -26,6 +26,9 @@ struct Generation {
   int64_t in_length = 1;
   int64_t out_length = 1;
   bool overlap_sends = true;
+  // Every token waits for the one before it in all micro-batches, as where one place decides whether to go on; else only
+  // for that of its own micro-batch.
+  bool tokens_in_step = false;
 };
 
 struct GenerationTimes {

@@ -43,6 +43,8 @@ TEST(GenerationTest, ATokenGoesThroughAllStagesOrWaitsForTheOtherMicroBatches) {
   EXPECT_NEAR(PredictGeneration(generation)->decode_seconds, 40, 1e-9);
   generation.decode_micro_batches = 8;
   EXPECT_NEAR(PredictGeneration(generation)->decode_seconds, 80, 1e-9);
+  generation.tokens_in_step = true;  // each token fills and empties the pipeline
+  EXPECT_NEAR(PredictGeneration(generation)->decode_seconds, 10 * (4 + 7), 1e-9);
   generation.prefill_micro_batches = 3;
   EXPECT_NEAR(PredictGeneration(generation)->prefill_seconds, 4 + 2, 1e-9);
 }

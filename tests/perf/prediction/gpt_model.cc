@@ -178,6 +178,7 @@ absl::StatusOr<GenerationTimes> PredictTimes(const GptRates& rates, const Latenc
   generation.prefill = gpt.Program(prefill, row.in_length, 0);
   generation.prefill_micro_batches = static_cast<int>(row.batch / prefill);
   generation.decode_micro_batches = static_cast<int>(row.batch / decode);
+  generation.tokens_in_step = true;  // its stages meet after every token
   if (row.out_length > 1) {
     const int64_t last = row.in_length + row.out_length;
     generation.decode.push_back({row.in_length, gpt.Program(decode, 1, row.in_length)});
