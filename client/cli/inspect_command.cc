@@ -81,8 +81,10 @@ ordered_json ToJson(const OmFile& om, bool digests_verified) {
                            {"digest", om.digest()},
                            {"files", om.files()},
                            {"bytes", om.total_bytes()},
-                           {"inputs", ToJson(info.inputs)},
-                           {"outputs", ToJson(info.outputs)},
+                           {"inputs", ToJson(info.request_inputs())},
+                           {"outputs", ToJson(info.request_outputs())},
+                           {"stages", info.stages},
+                           {"micro_batches", info.micro_batches},
                            {"slices", slices},
                            {"groups", groups},
                            {"build", info.build}};
@@ -95,7 +97,9 @@ std::string ToText(const OmFile& om, bool digests_verified) {
   std::string text = absl::StrCat(
       "model ", info.name, "\n  digest:  ", om.digest(), digests_verified ? " (every part verified)" : "",
       "\n  files:   ", absl::StrJoin(om.files(), ", "), " (", BytesText(om.total_bytes()), ")\n");
-  absl::StrAppend(&text, "  inputs:  ", ToText(info.inputs), "\n  outputs: ", ToText(info.outputs), "\n");
+  absl::StrAppend(&text, "  inputs:  ", ToText(info.request_inputs()), "\n  outputs: ", ToText(info.request_outputs()), "\n");
+  if (info.stages > 1) absl::StrAppend(&text, "  stages:  ", info.stages, ", at work on different runs at the same time\n");
+  if (info.micro_batches > 1) absl::StrAppend(&text, "  runs:    ", info.micro_batches, " micro-batches for a request\n");
   for (const auto& [key, value] : info.build) {
     // Whole files are for --output json.
     if (key != "plan" && key != "plan_file" && key[0] != '_') absl::StrAppend(&text, "  ", key, ": ", value, "\n");

@@ -99,6 +99,10 @@ absl::StatusOr<SlicedModel> BuildModel(const std::string& model_path, const Buil
   ASSIGN_OR_RETURN(SlicedModel model, MakeModel(model_path, options, progress, limit));
   std::set<std::string> needed;
   for (Graph& graph : model.graphs) MarkCustomOperators(graph, needed);
+  model.info.stages = CountStages(model);
+  if (options.parallel && options.parallel->global_batch_size) {
+    ASSIGN_OR_RETURN(model.info.micro_batches, CountMicroBatches(model.info, *options.parallel->global_batch_size));
+  }
   if (!needed.empty()) model.info.build["custom_operators"] = absl::StrJoin(needed, ", ");
   return model;
 }

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "core/base/checked.h"
 #include "core/base/json.h"
 #include "core/base/status.h"
 #include "core/om/text.h"
@@ -16,6 +18,7 @@ namespace {
 
 // A flow model has at most 4096 partitions, two of which are its own.
 constexpr size_t kMaxSlices = 4094;
+constexpr int kMaxMicroBatches = 1 << 16;
 // Bound the work of checking that pieces cover an output; far above any real cut.
 constexpr size_t kMaxCells = size_t{1} << 20;
 constexpr size_t kMaxCellVisits = size_t{1} << 26;
@@ -133,6 +136,16 @@ absl::Status CheckSlices(const ModelInfo& info) {
   return absl::OkStatus();
 }
 
+std::vector<NamedDesc> OfRequest(std::vector<NamedDesc> descs, int micro_batches) {
+  for (NamedDesc& desc : descs) {
+    if (desc.desc.shape.empty()) continue;
+    // What does not fit is as good as infinite: CheckedByteSize refuses it.
+    const std::optional<int64_t> rows = CheckedMul<int64_t>(desc.desc.shape[0], micro_batches);
+    desc.desc.shape[0] = rows.value_or(std::numeric_limits<int64_t>::max());
+  }
+  return descs;
+}
+
 nlohmann::ordered_json DescsToJson(const std::vector<NamedDesc>& descs) {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   for (const NamedDesc& desc : descs) {
@@ -204,11 +217,29 @@ absl::StatusOr<SliceInfo> SliceFromJson(const JsonPlace& place) {
 
 }  // namespace
 
+std::vector<NamedDesc> ModelInfo::request_inputs() const { return OfRequest(inputs, micro_batches); }
+std::vector<NamedDesc> ModelInfo::request_outputs() const { return OfRequest(outputs, micro_batches); }
+
 absl::Status CheckModelInfo(const ModelInfo& info) {
   RETURN_IF_ERROR(CheckName("the model's name", info.name));
   RETURN_IF_ERROR(CheckDescs("inputs", info.inputs));
   RETURN_IF_ERROR(CheckDescs("outputs", info.outputs));
   RETURN_IF_ERROR(CheckSlices(info));
+  if (info.stages < 1 || info.stages > static_cast<int>(info.slices.size())) {
+    return Wrong("stages", absl::StrCat(info.stages, " of ", info.slices.size(), " slices"));
+  }
+  if (info.micro_batches < 1 || info.micro_batches > kMaxMicroBatches) {
+    return Wrong("micro_batches", absl::StrCat(info.micro_batches, "; at most ", kMaxMicroBatches, " are supported"));
+  }
+  if (info.micro_batches > 1) {
+    for (const NamedDesc& output : info.outputs) {
+      if (output.desc.shape.empty()) {
+        return Wrong("micro_batches", absl::StrCat("output '", output.name, "' has no first dimension to join them in"));
+      }
+    }
+    RETURN_IF_ERROR(CheckDescs("inputs of a request", info.request_inputs()));
+    RETURN_IF_ERROR(CheckDescs("outputs of a request", info.request_outputs()));
+  }
   std::set<std::string> names;
   for (size_t g = 0; g < info.groups.size(); ++g) {
     const HcomGroup& group = info.groups[g];
@@ -256,6 +287,8 @@ std::string ModelInfoToJson(const ModelInfo& info) {
   json["groups"] = nlohmann::ordered_json::array();
   for (const HcomGroup& group : info.groups)
     json["groups"].push_back({{"name", group.name}, {"ranks", group.ranks}});
+  if (info.stages != 1) json["stages"] = info.stages;
+  if (info.micro_batches != 1) json["micro_batches"] = info.micro_batches;
   json["build"] = info.build;
   // CheckModelInfo refuses what is not UTF-8; here it must only not throw.
   return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
@@ -264,7 +297,7 @@ std::string ModelInfoToJson(const ModelInfo& info) {
 absl::StatusOr<ModelInfo> ModelInfoFromJson(absl::string_view text) {
   ASSIGN_OR_RETURN(JsonDocument document, JsonDocument::Parse(text, "model info"));
   const JsonPlace root = document.root();
-  RETURN_IF_ERROR(root.CheckFields({"name", "inputs", "outputs", "slices", "groups", "build"}));
+  RETURN_IF_ERROR(root.CheckFields({"name", "inputs", "outputs", "slices", "groups", "stages", "micro_batches", "build"}));
   ModelInfo info;
   ASSIGN_OR_RETURN(info.name, root.Field("name").String());
   ASSIGN_OR_RETURN(info.inputs, DescsFromJson(root.Field("inputs")));
@@ -281,6 +314,14 @@ absl::StatusOr<ModelInfo> ModelInfoFromJson(absl::string_view text) {
     ASSIGN_OR_RETURN(group.name, place.Field("name").String());
     ASSIGN_OR_RETURN(group.ranks, Indices(place.Field("ranks")));
     info.groups.push_back(std::move(group));
+  }
+  if (root.Field("stages").value() != nullptr) {
+    ASSIGN_OR_RETURN(const int64_t stages, root.Field("stages").IntInRange(1, kMaxSlices));
+    info.stages = static_cast<int>(stages);
+  }
+  if (root.Field("micro_batches").value() != nullptr) {
+    ASSIGN_OR_RETURN(const int64_t count, root.Field("micro_batches").IntInRange(1, kMaxMicroBatches));
+    info.micro_batches = static_cast<int>(count);
   }
   const JsonPlace build = root.Field("build");
   RETURN_IF_ERROR(build.CheckObject());

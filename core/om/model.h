@@ -54,7 +54,16 @@ struct ModelInfo {
   std::vector<NamedDesc> outputs;
   std::vector<SliceInfo> slices;
   std::vector<HcomGroup> groups;
+  // How many parts of it, one after the other, can be at work on different runs at the same time.
+  int stages = 1;
+  // A request is that many runs, one behind the other in the first dimension of every input that has dimensions and of
+  // every output.
+  int micro_batches = 1;
   std::map<std::string, std::string> build;  // provenance: "omserve_version", "source", "plan" (a summary), …
+
+  // What a request takes and gives: `inputs` and `outputs`, which are those of one run, times the micro-batches.
+  std::vector<NamedDesc> request_inputs() const;
+  std::vector<NamedDesc> request_outputs() const;
 };
 
 // A built model in memory, before it is written: what partitioning hands to the OM writer.

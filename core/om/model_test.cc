@@ -13,6 +13,8 @@ using ::testing::HasSubstr;
 TEST(ModelInfoTest, RoundTrip) {
   ModelInfo info = testing::ColumnCut(2).info;
   info.slices[0].devices.push_back({0, 1, 0, 3});
+  info.stages = 2;
+  info.micro_batches = 4;
   auto read = ModelInfoFromJson(ModelInfoToJson(info));
   ASSERT_TRUE(read.ok()) << read.status();
   EXPECT_EQ(ModelInfoToJson(*read), ModelInfoToJson(info));
@@ -21,6 +23,9 @@ TEST(ModelInfoTest, RoundTrip) {
   EXPECT_EQ(read->outputs, info.outputs);
   EXPECT_EQ(read->groups, info.groups);
   EXPECT_EQ(read->build, info.build);
+  EXPECT_EQ(read->stages, 2);
+  EXPECT_EQ(read->micro_batches, 4);
+  EXPECT_EQ(read->request_inputs()[0].desc.shape[0], 4 * info.inputs[0].desc.shape[0]);
   ASSERT_EQ(read->slices.size(), 2u);
   EXPECT_EQ(read->slices[0].devices, info.slices[0].devices);
   EXPECT_EQ(read->slices[1].outputs, info.slices[1].outputs);
@@ -46,6 +51,13 @@ TEST(ModelInfoTest, InconsistenciesAreLocated) {
                     m->outputs[0].desc.shape = {int64_t{1} << 40, int64_t{1} << 40};
                   },
                   "outputs[0]"},
+           Change{[](ModelInfo* m) { m->stages = 3; }, "stages: 3 of 2 slices"},
+           Change{[](ModelInfo* m) { m->micro_batches = 0; }, "micro_batches: 0"},
+           Change{[](ModelInfo* m) {
+                    m->inputs[0].desc.shape[0] = int64_t{1} << 59;
+                    m->micro_batches = 64;
+                  },
+                  "inputs of a request[0]"},
            Change{[](ModelInfo* m) { m->slices.clear(); }, "slices: expected 1 to 4094 slices, found 0"},
            Change{[](ModelInfo* m) { m->slices[1].name = m->slices[0].name; },
                   "slices[1]: 'mlp_rank0' is given twice"},

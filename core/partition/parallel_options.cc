@@ -177,8 +177,14 @@ absl::StatusOr<ParallelOptions> ParallelOptions::FromJson(absl::string_view text
     RETURN_IF_ERROR(data.CheckFields({"data_parallel_size"}));
     ASSIGN_OR_RETURN(options.data_parallel_size, OptionalCount(data.Field("data_parallel_size")));
   }
-  RETURN_IF_ERROR(OnlyOne(root.Field("global_batch_size"),
-                          "splitting a batch into micro-batches is not supported; stages work on different requests"));
+  const JsonPlace batch = root.Field("global_batch_size");
+  if (batch.value() != nullptr) {
+    ASSIGN_OR_RETURN(const int64_t rows, batch.Int());
+    if (rows < -1 || rows == 0) {
+      return batch.Error(absl::StrCat("expected -1 (a request is one run) or the rows of a request, found ", rows));
+    }
+    if (rows > 0) options.global_batch_size = rows;
+  }
   RETURN_IF_ERROR(ReadObjective(root.Field("objective"), &options.objective));
   if (root.Field("search_seconds").value() != nullptr) {
     ASSIGN_OR_RETURN(const int64_t seconds, root.Field("search_seconds").IntInRange(1, 86400));

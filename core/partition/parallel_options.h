@@ -45,6 +45,8 @@ struct ParallelOptions {
   // reader wants more of it. Off, that is done where memory asks for it.
   bool weight_sharding = false;
   WeightPrefetch weight_prefetch;
+  // Rows of a request; the model is built for a part of them, the micro-batch. Not given: a request is one run.
+  std::optional<int64_t> global_batch_size;
   // Beyond the documented file:
   PlanObjective objective = PlanObjective::kLatency;
   double search_seconds = 10;

@@ -40,7 +40,6 @@ TEST(ParallelOptionsTest, DocumentedButUnsupported) {
     EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented) << key;
     EXPECT_THAT(std::string(status.message()), HasSubstr(absl::StrCat("p.json.graph_parallel_option.", key)));
   }
-  EXPECT_EQ(Parse(R"("global_batch_size":8)").status().code(), absl::StatusCode::kUnimplemented);
   EXPECT_EQ(Parse(R"("pipeline_parallel_option":{"schedule_opt_virtual_stage_num":2})").status().code(),
             absl::StatusCode::kUnimplemented);
   EXPECT_EQ(Parse(R"("tensor_parallel_option":{"tensor_parallel_size":2,"inter_batch_flow_num":2})")
@@ -62,6 +61,8 @@ TEST(ParallelOptionsTest, PipelineDataParallelAndHints) {
   EXPECT_EQ(options->objective, PlanObjective::kThroughput);
   EXPECT_EQ(options->search_seconds, 3);
   EXPECT_TRUE(options->weight_sharding);
+  EXPECT_FALSE(options->global_batch_size.has_value());
+  EXPECT_EQ(Parse(R"("global_batch_size":8)")->global_batch_size, 8);
   ASSERT_EQ(options->hints.size(), 1u);
   EXPECT_EQ(options->hints[0].node, "layer.*.fc1");
   EXPECT_EQ(options->hints[0].output_parts, (std::vector<int64_t>{1, 2}));
@@ -77,6 +78,8 @@ TEST(ParallelOptionsTest, ErrorsAreLocated) {
            Case{R"("auto":1)", "p.json.graph_parallel_option.auto: expected true or false, found 1"},
            Case{R"("opt_level":"O3")", "opt_level: expected \"O1\" or \"O2\", found \"O3\""},
            Case{R"("opt_level":2)", "opt_level: expected a string"},
+           Case{R"("global_batch_size":0)", "global_batch_size: expected -1 (a request is one run) or the rows of"},
+           Case{R"("global_batch_size":"8")", "global_batch_size: expected an integer"},
            Case{R"("tensor_parallel_option":{"tensor_parallel_size":0})",
                 "tensor_parallel_option.tensor_parallel_size: expected a count of at least 1"},
            Case{R"("pipeline_parallel_option":{"stages":2})", "unknown key 'stages'; known are pipe_stage_num"},

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/base/status.h"
+#include "daemon/coordinator/micro_batches.h"
 #include "core/base/temporary_folder.h"
 #include "daemon/base/names.h"
 #include "daemon/coordinator/signature.h"
@@ -332,8 +333,8 @@ absl::StatusOr<std::shared_ptr<Deployment>> Coordinator::Find(const std::string&
 
 // ------------------------------------------------------------------------------------------------------- runs
 
-absl::StatusOr<std::shared_ptr<Run>> Coordinator::MakeRun(Deployment& deployment, RunCall call,
-                                                          const RunDone& done) const {
+absl::StatusOr<std::vector<std::shared_ptr<Run>>> Coordinator::MakeRuns(Deployment& deployment, RunCall call,
+                                                                        const RunDone& done) const {
   RETURN_IF_ERROR(CheckRequestId(call.request_id));
   const ModelInfo& info = deployment.content().info;
   ASSIGN_OR_RETURN(std::vector<Tensor> inputs, BindInputs(info, std::move(call.inputs)));
@@ -351,8 +352,26 @@ absl::StatusOr<std::shared_ptr<Run>> Coordinator::MakeRun(Deployment& deployment
     }
     done(std::move(outputs));
   };
-  return std::make_shared<Run>(std::move(call.request_id), std::move(inputs), layout, now,
-                               std::min(call.deadline, now + options_.run_timeout), std::move(deliver));
+  const absl::Time deadline = std::min(call.deadline, now + options_.run_timeout);
+  std::vector<std::shared_ptr<Run>> runs;
+  if (info.micro_batches == 1) {
+    runs.push_back(std::make_shared<Run>(std::move(call.request_id), std::move(inputs), layout, now, deadline,
+                                         std::move(deliver)));
+    return runs;
+  }
+  auto answers = std::make_shared<MicroBatchAnswers>(
+      info.micro_batches,
+      [deliver, metrics = metrics_](absl::StatusOr<std::vector<Tensor>> result, uint64_t copied_bytes) {
+        metrics->CountCopied(CopyReason::kAssemble, copied_bytes);
+        deliver(std::move(result));
+      });
+  for (std::vector<Tensor>& part : SplitRequest(info, inputs)) {
+    const int number = static_cast<int>(runs.size());
+    runs.push_back(std::make_shared<Run>(
+        call.request_id, std::move(part), layout, now, deadline,
+        [answers, number](absl::StatusOr<std::vector<Tensor>> result) { answers->Answer(number, std::move(result)); }));
+  }
+  return runs;
 }
 
 RunHandle Coordinator::StartRun(RunCall call, RunDone done) {
@@ -368,14 +387,14 @@ RunHandle Coordinator::StartRun(RunCall call, RunDone done) {
   if (draining_) return refuse(ShuttingDown(), request_id, model, nullptr);
   absl::StatusOr<std::shared_ptr<Deployment>> deployment = Find(model);
   if (!deployment.ok()) return refuse(deployment.status(), request_id, model, &unknown_model_);
-  absl::StatusOr<std::shared_ptr<Run>> run = MakeRun(**deployment, std::move(call), done);
-  absl::Status status = run.ok() ? (*deployment)->Submit(*run) : run.status();
+  absl::StatusOr<std::vector<std::shared_ptr<Run>>> runs = MakeRuns(**deployment, std::move(call), done);
+  absl::Status status = runs.ok() ? (*deployment)->Submit(*runs) : runs.status();
   if (!status.ok()) return refuse(status, request_id, model, (*deployment)->metrics());
-  return RunHandle{*std::move(deployment), *std::move(run)};
+  return RunHandle{*std::move(deployment), *std::move(runs)};
 }
 
 void Coordinator::CancelRun(const RunHandle& handle, const absl::Status& cause) {
-  if (handle.deployment != nullptr) handle.deployment->Abandon(handle.run, cause);
+  for (const std::shared_ptr<Run>& run : handle.runs) handle.deployment->Abandon(run, cause);
 }
 
 // --------------------------------------------------------------------------------------------------- lifetime

@@ -42,10 +42,10 @@ struct LoadOutcome {
   uint64_t bytes_pushed = 0;  // by this load
 };
 
-// Names one run so that it can be cancelled.
+// Names a request so that it can be cancelled.
 struct RunHandle {
   std::shared_ptr<Deployment> deployment;  // null: answered already
-  std::shared_ptr<Run> run;
+  std::vector<std::shared_ptr<Run>> runs;  // its micro-batches; mostly one
 };
 
 // Thread-safe.
@@ -117,7 +117,9 @@ class Coordinator : private DeploymentHost {
   void Remove(const std::shared_ptr<Deployment>& deployment);
   absl::StatusOr<std::shared_ptr<Deployment>> Find(const std::string& name) const;
   std::vector<std::shared_ptr<Deployment>> Deployments() const;
-  absl::StatusOr<std::shared_ptr<Run>> MakeRun(Deployment& deployment, RunCall call, const RunDone& done) const;
+  // The micro-batches of a request.
+  absl::StatusOr<std::vector<std::shared_ptr<Run>>> MakeRuns(Deployment& deployment, RunCall call,
+                                                             const RunDone& done) const;
   void ShowWorkers();
 
   const CoordinatorOptions options_;

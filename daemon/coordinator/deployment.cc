@@ -10,13 +10,21 @@
 namespace omserve {
 namespace {
 
-// Runs a worker may hold at once for a replica without collectives: one runs while the next one travels. With
-// collectives it is one, because all ranks must take runs in the same order.
-constexpr int kPipelinedRuns = 2;
+// How long workers go on with a run whose deadline has passed. Only a backstop where a run that ends early costs the
+// epoch: the coordinator ends it before, once no older run is to blame.
+constexpr absl::Duration kDeadlineBackstop = absl::Minutes(1);
 
 bool HasCollectives(const ModelInfo& model) {
   return std::any_of(model.groups.begin(), model.groups.end(),
                      [](const HcomGroup& group) { return group.ranks.size() > 1; });
+}
+
+// Runs in flight on one replica. Without collectives, one runs while the next one travels. With them, a run that ends
+// early takes along what is in flight, so there are more only where stages can work at the same time: one for each, and
+// one on its way.
+int RunsPerReplica(const ModelInfo& model) {
+  if (!HasCollectives(model)) return 2;
+  return model.stages == 1 ? 1 : model.stages + 1;
 }
 
 std::vector<int> AllOutputs(const ModelInfo& model) {
@@ -43,11 +51,15 @@ std::string Seconds(absl::Duration duration) { return absl::StrCat(absl::ToDoubl
 
 // A run on a replica. What is not const is guarded by the deployment's mutex.
 struct Deployment::Flight {
-  Flight(std::shared_ptr<Run> run, std::shared_ptr<const Replica> replica)
-      : run(std::move(run)), replica(std::move(replica)), remaining(this->replica->members.size()) {}
+  Flight(std::shared_ptr<Run> run, std::shared_ptr<const Replica> replica, uint64_t sequence)
+      : run(std::move(run)),
+        replica(std::move(replica)),
+        sequence(sequence),
+        remaining(this->replica->members.size()) {}
 
   const std::shared_ptr<Run> run;
   const std::shared_ptr<const Replica> replica;
+  const uint64_t sequence;  // among the runs of the replica in this epoch, from 1
   const std::shared_ptr<Cancellation> cancellation = std::make_shared<Cancellation>();
   absl::Time sent;  // written before the first member can answer
 
@@ -55,6 +67,7 @@ struct Deployment::Flight {
   std::map<int, std::vector<Tensor>> outputs;
   absl::Status error;  // the first
   bool answered = false;
+  bool run_again = false;  // once it has ended, unless it ends well or is answered
   absl::Time answer_at = absl::InfiniteFuture();  // with `error`
   absl::Time abort_at = absl::InfiniteFuture();   // with `abort_cause`
   absl::Status abort_cause;
@@ -74,6 +87,7 @@ Deployment::Deployment(std::string name, std::shared_ptr<const ModelContent> con
       content_(std::move(content)),
       options_(options),
       has_collectives_(HasCollectives(content_->info)),
+      runs_per_replica_(RunsPerReplica(content_->info)),
       layout_(std::make_shared<RunLayout>(&content_->info, AllOutputs(content_->info))),
       host_(host),
       clock_(clock),
@@ -95,8 +109,8 @@ DeploymentStatus Deployment::status() const {
                           .state = state_,
                           .cause = cause_.ok() ? "" : cause_.ToString(),
                           .epoch = epoch_,
-                          .inputs = info.inputs,
-                          .outputs = info.outputs,
+                          .inputs = info.request_inputs(),
+                          .outputs = info.request_outputs(),
                           .plan = plan == info.build.end() ? "" : plan->second,
                           .runs = runs_,
                           .bytes_pushed = bytes_pushed_};
@@ -160,7 +174,9 @@ absl::Status Deployment::FinishAttempt(absl::StatusOr<BroughtUp> result) {
   return status;
 }
 
-absl::Status Deployment::Submit(const std::shared_ptr<Run>& run) {
+absl::Status Deployment::Submit(const std::vector<std::shared_ptr<Run>>& runs) {
+  uint64_t bytes = 0;
+  for (const std::shared_ptr<Run>& run : runs) bytes += run->bytes();
   {
     absl::MutexLock lock(&mutex_);
     switch (state_) {
@@ -175,10 +191,12 @@ absl::Status Deployment::Submit(const std::shared_ptr<Run>& run) {
         return absl::UnavailableError(
             absl::StrCat("model '", name_, "' has failed: ", cause_.message(), "; load it again"));
     }
-    RETURN_IF_ERROR(
-        Admit(name_, {static_cast<int64_t>(queue_.size()), queue_bytes_}, run->bytes(), options_.queue));
-    queue_.push_back(run);
-    queue_bytes_ += run->bytes();
+    RETURN_IF_ERROR(Admit(name_, {static_cast<int64_t>(queue_.size()), queue_bytes_}, bytes, options_.queue));
+    for (const std::shared_ptr<Run>& run : runs) {
+      run->set_number(++submitted_);
+      queue_.push_back(run);
+    }
+    queue_bytes_ += bytes;
   }
   Pump();
   return absl::OkStatus();
@@ -190,7 +208,7 @@ std::shared_ptr<Deployment::Flight> Deployment::NextFlight() {
   for (const ReplicaState& replica : replicas_) {
     loads.push_back({.available = replica.alive && !replica.retired,
                      .in_flight = replica.in_flight,
-                     .in_flight_limit = has_collectives_ ? 1 : kPipelinedRuns,
+                     .in_flight_limit = replica.alone || queue_.front()->retried() ? 1 : runs_per_replica_,
                      .dispatched = replica.dispatched});
   }
   const int index = PickReplica(loads);
@@ -198,9 +216,10 @@ std::shared_ptr<Deployment::Flight> Deployment::NextFlight() {
   std::shared_ptr<Run> run = std::move(queue_.front());
   queue_.pop_front();
   queue_bytes_ -= run->bytes();
-  ++replicas_[index].in_flight;
-  ++replicas_[index].dispatched;
-  auto flight = std::make_shared<Flight>(std::move(run), replicas_[index].replica);
+  ReplicaState& replica = replicas_[index];
+  ++replica.in_flight;
+  replica.alone = run->retried();
+  auto flight = std::make_shared<Flight>(std::move(run), replica.replica, ++replica.dispatched);
   flights_.insert(flight);
   return flight;
 }
@@ -221,13 +240,14 @@ void Deployment::Dispatch(const std::shared_ptr<Flight>& flight) {
   const Run& run = *flight->run;
   const absl::Time begin = clock_->Now();
   model_metrics_.Observe(RunStage::kQueue, begin - run.arrived());
-  CallContext context{run.deadline() + (has_collectives_ ? options_.abort_grace : absl::ZeroDuration()),
+  CallContext context{run.deadline() + (has_collectives_ ? kDeadlineBackstop : absl::ZeroDuration()),
                       flight->cancellation};
   std::vector<ExecuteCall> calls;
   for (const ReplicaMember& member : flight->replica->members) {
     ExecuteCall call = run.layout().CallFor(member.ranks, run.inputs());
     call.id = member.id;
     call.request_id = run.request_id();
+    if (has_collectives_) call.sequence = flight->sequence;
     calls.push_back(std::move(call));
   }
   flight->sent = clock_->Now();
@@ -255,7 +275,10 @@ void Deployment::MemberDone(const std::shared_ptr<Flight>& flight, size_t member
       flight->error = Annotate(reply.status(),
                                absl::StrCat("worker '", flight->replica->members[member].worker.name, "'"));
       effects.cancellations.emplace_back(flight->cancellation, flight->error);
-      if (flight->replica->members.size() > 1 && MayBlameAnother(flight->error.code())) {
+      if (SharesFate(*flight)) flight->run_again = true;
+      if (flight->run_again) {
+        // Not answered yet.
+      } else if (flight->replica->members.size() > 1 && MayBlameAnother(flight->error.code())) {
         flight->answer_at = clock_->Now() + options_.blame_wait;
       } else {
         AnswerFlight(flight, flight->error, effects);
@@ -263,13 +286,14 @@ void Deployment::MemberDone(const std::shared_ptr<Flight>& flight, size_t member
     }
     if (flight->remaining == 0) {
       complete = flight->error.ok();
-      if (complete || flight->answered) flights_.erase(flight);
+      if (complete || flight->answered || flight->run_again) flights_.erase(flight);
       for (ReplicaState& replica : replicas_) {
         if (replica.replica != flight->replica) continue;
         --replica.in_flight;
         if (!complete && has_collectives_ && replica.alive) GiveUpEpoch(flight->error, effects);
         break;
       }
+      if (!complete && flight->run_again) RunAgain(flight, effects);
     }
   }
   if (complete) Complete(flight);
@@ -357,8 +381,12 @@ void Deployment::GiveUpEpoch(const absl::Status& cause, Effects& effects) {
   effects.cause = cause;
   for (const std::shared_ptr<Flight>& flight : flights_) {
     if (flight->remaining == 0 || !flight->error.ok()) continue;
-    AnswerFlight(flight, absl::UnavailableError(absl::StrCat("model '", name_, "' is restarting: ", cause.message())),
-                 effects);
+    if (!flight->run->retried()) {
+      flight->run_again = true;
+    } else {
+      AnswerFlight(flight, absl::UnavailableError(absl::StrCat("model '", name_, "' is restarting: ", cause.message())),
+                   effects);
+    }
     effects.cancellations.emplace_back(flight->cancellation, cause);
   }
   if (state_ == DeploymentState::kReady) {
@@ -392,6 +420,36 @@ void Deployment::Abandon(const std::shared_ptr<Run>& run, const absl::Status& ca
     }
   }
   Apply(std::move(effects));
+}
+
+bool Deployment::SharesFate(const Flight& flight) const {
+  if (!has_collectives_ || flight.answered || flight.run->retried()) return false;
+  return std::any_of(flights_.begin(), flights_.end(), [&](const std::shared_ptr<Flight>& other) {
+    return other.get() != &flight && other->replica == flight.replica && other->remaining > 0;
+  });
+}
+
+bool Deployment::HasOlder(const Flight& flight) const {
+  return std::any_of(flights_.begin(), flights_.end(), [&](const std::shared_ptr<Flight>& other) {
+    return other->replica == flight.replica && other->sequence < flight.sequence && other->remaining > 0;
+  });
+}
+
+void Deployment::RunAgain(const std::shared_ptr<Flight>& flight, Effects& effects) {
+  if (flight->answered) return;
+  if (state_ != DeploymentState::kReady && state_ != DeploymentState::kRestarting) {
+    const absl::Status& cause = cause_.ok() ? flight->error : cause_;
+    return AnswerFlight(flight, absl::UnavailableError(absl::StrCat("model '", name_, "' is gone: ", cause.message())),
+                        effects);
+  }
+  const std::shared_ptr<Run>& run = flight->run;
+  run->set_retried();
+  model_metrics_.CountRetry();
+  const auto place = std::find_if(queue_.begin(), queue_.end(), [&](const std::shared_ptr<Run>& other) {
+    return other->number() > run->number();
+  });
+  queue_.insert(place, run);
+  queue_bytes_ += run->bytes();
 }
 
 bool Deployment::AnyReplicaAvailable() const {
@@ -492,6 +550,7 @@ void Deployment::Tick() {
         AnswerFlight(flight, Annotate(late, "running"), effects);
         StopFlight(*flight, late, effects);
       }
+      if (flight->abort_at <= now && HasOlder(*flight)) flight->abort_at = now + options_.abort_grace;
       if (flight->abort_at <= now) {
         effects.cancellations.emplace_back(flight->cancellation, flight->abort_cause);
         flight->abort_at = absl::InfiniteFuture();

@@ -10,6 +10,10 @@
 // An epoch is one life of the devices' state. Where slices talk to each other, a run that ends early leaves them out
 // of step: the epoch is then given up and a new one brought up; runs wait in the queue meanwhile. Loss of a worker
 // gives up the replicas it was part of.
+//
+// A pipeline of n stages has up to n + 1 runs in flight, in one order on all workers. A run that fails while others are
+// in flight takes them along, and the failure may be theirs: each that was neither given up by its client nor overdue is
+// run once more in the next epoch, this time alone. So a bad request fails by itself, and its neighbours do not.
 #ifndef OMSERVE_DAEMON_COORDINATOR_DEPLOYMENT_H_
 #define OMSERVE_DAEMON_COORDINATOR_DEPLOYMENT_H_
 
@@ -126,9 +130,9 @@ class Deployment : public std::enable_shared_from_this<Deployment> {
   // --- Runs.
   // The layout for all outputs, made once.
   const std::shared_ptr<const RunLayout>& layout() const { return layout_; }
-  // Queues or dispatches. An error is for the caller to answer: UNAVAILABLE (not ready, with the cause),
-  // RESOURCE_EXHAUSTED (the queue is full).
-  absl::Status Submit(const std::shared_ptr<Run>& run);
+  // Queues or dispatches the runs of one request. An error is for the caller to answer, and none is taken then:
+  // UNAVAILABLE (not ready, with the cause), RESOURCE_EXHAUSTED (the queue is full).
+  absl::Status Submit(const std::vector<std::shared_ptr<Run>>& runs);
   // Answers the run with `cause`, which also ends it where it runs.
   void Abandon(const std::shared_ptr<Run>& run, const absl::Status& cause);
 
@@ -153,6 +157,7 @@ class Deployment : public std::enable_shared_from_this<Deployment> {
     std::shared_ptr<const Replica> replica;
     bool alive = true;
     bool retired = false;
+    bool alone = false;  // what is in flight is a run that must be so
     int in_flight = 0;
     uint64_t dispatched = 0;
   };
@@ -170,6 +175,11 @@ class Deployment : public std::enable_shared_from_this<Deployment> {
   void AnswerFlight(const std::shared_ptr<Flight>& flight, const absl::Status& cause, Effects& effects)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void StopFlight(Flight& flight, const absl::Status& cause, Effects& effects) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whether an error of the flight may be that of another one.
+  bool SharesFate(const Flight& flight) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool HasOlder(const Flight& flight) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Puts the run of a flight that has ended back into the queue.
+  void RunAgain(const std::shared_ptr<Flight>& flight, Effects& effects) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool AnyReplicaAvailable() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FailIfNothingIsLeft(const absl::Status& cause, Effects& effects) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Apply(Effects effects);
@@ -179,6 +189,7 @@ class Deployment : public std::enable_shared_from_this<Deployment> {
   const std::shared_ptr<const ModelContent> content_;
   const DeploymentOptions options_;
   const bool has_collectives_;
+  const int runs_per_replica_;
   const std::shared_ptr<const RunLayout> layout_;
   DeploymentHost* const host_;
   const Clock* const clock_;
@@ -199,7 +210,8 @@ class Deployment : public std::enable_shared_from_this<Deployment> {
   std::vector<SliceStatus> slices_ ABSL_GUARDED_BY(mutex_);
   std::string note_ ABSL_GUARDED_BY(mutex_);
   uint64_t bytes_pushed_ ABSL_GUARDED_BY(mutex_) = 0;
-  uint64_t runs_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t runs_ ABSL_GUARDED_BY(mutex_) = 0;       // answered well
+  uint64_t submitted_ ABSL_GUARDED_BY(mutex_) = 0;
   std::deque<std::shared_ptr<Run>> queue_ ABSL_GUARDED_BY(mutex_);
   uint64_t queue_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   std::set<std::shared_ptr<Flight>> flights_ ABSL_GUARDED_BY(mutex_);

@@ -27,8 +27,8 @@ class DeploymentTest : public testing::Test, public DeploymentHost {
   };
 
   // A model of `slices` slices, a worker each, in `replicas` replicas; READY in epoch 1.
-  void Start(int slices, int replicas = 1, DeploymentOptions options = {}) {
-    content_ = MakeFakeModel(folder_->path(), {.slices = slices, .replicas = replicas});
+  void Start(int slices, int replicas = 1, DeploymentOptions options = {}, int stages = 1) {
+    content_ = MakeFakeModel(folder_->path(), {.slices = slices, .replicas = replicas, .stages = stages});
     deployment_ = std::make_shared<Deployment>("m", content_, options, this, &clock_, &log_, metrics_);
     links_.clear();
     for (int i = 0; i < slices * replicas; ++i) links_.push_back(std::make_shared<FakeLink>());
@@ -58,7 +58,7 @@ class DeploymentTest : public testing::Test, public DeploymentHost {
           answer->status = result.status();
           if (result.ok()) answer->outputs = *std::move(result);
         });
-    absl::Status status = deployment_->Submit(run);
+    absl::Status status = deployment_->Submit({run});
     if (!status.ok()) answer->status = status;
     return run;
   }
@@ -121,6 +121,111 @@ TEST_F(DeploymentTest, RunsWithCollectivesGoOneByOne) {
   links_[1]->TakeRun().AnswerOk();
   EXPECT_EQ(links_[0]->TakeRun().call.request_id, "r2");
   links_[1]->TakeRun();
+}
+
+TEST_F(DeploymentTest, StagesWorkOnDifferentRuns) {
+  Start(2, 1, {}, /*stages=*/2);
+  Answer answers[4];
+  for (Answer& answer : answers) Submit(&answer);
+  EXPECT_EQ(links_[0]->num_waiting(), 3u);  // one for each stage, and one on its way
+  std::vector<FakeLink::PendingRun> first, second;
+  for (int i = 0; i < 3; ++i) {
+    first.push_back(links_[0]->TakeRun());
+    second.push_back(links_[1]->TakeRun());
+    EXPECT_EQ(first[i].call.sequence, static_cast<uint64_t>(i + 1));
+    EXPECT_EQ(second[i].call.sequence, static_cast<uint64_t>(i + 1));
+  }
+  // The first stage is ahead of the second one.
+  first[0].AnswerOk();
+  first[1].AnswerOk();
+  EXPECT_EQ(links_[0]->num_waiting(), 0u);
+  second[0].AnswerOk();
+  EXPECT_TRUE(answers[0].status.ok());
+  EXPECT_EQ(links_[0]->TakeRun().call.sequence, 4u);
+}
+
+TEST_F(DeploymentTest, AFailureCostsTheOthersInFlightTimeOnly) {
+  Start(2, 1, {}, /*stages=*/2);
+  Answer bad, innocent, waiting;
+  Submit(&bad);
+  Submit(&innocent);
+  std::vector<FakeLink::PendingRun> runs;
+  for (auto& link : links_) runs.push_back(link->TakeRun());
+  std::vector<FakeLink::PendingRun> others;
+  for (auto& link : links_) others.push_back(link->TakeRun());
+  // The epoch's first failure is what all of its runs end with, in any order.
+  const absl::Status broke = absl::InvalidArgumentError("index 9 of 4");
+  others[1].Answer(broke);
+  runs[0].Answer(broke);
+  others[0].Answer(broke);
+  EXPECT_EQ(restarts_, 1);
+  Submit(&waiting);
+  runs[1].Answer(broke);
+  EXPECT_EQ(restarts_, 1);
+  for (const Answer* answer : {&bad, &innocent, &waiting}) {
+    EXPECT_EQ(answer->status.code(), absl::StatusCode::kUnknown);
+  }
+  ASSERT_TRUE(deployment_->BeginAttempt({}, nullptr).ok());
+  ASSERT_TRUE(deployment_->FinishAttempt(Epoch(2, 2)).ok());
+  // Now each alone, so that it is known whose fault it is.
+  EXPECT_EQ(links_[0]->num_waiting(), 1u);
+  FakeLink::PendingRun again = links_[0]->TakeRun();
+  EXPECT_EQ(again.call.request_id, "r1");
+  EXPECT_EQ(again.call.id.epoch, 2u);
+  EXPECT_EQ(again.call.sequence, 1u);
+  again.Answer(broke);
+  EXPECT_EQ(bad.status, absl::InvalidArgumentError("worker 'w0': index 9 of 4"));
+  links_[1]->TakeRun().Answer(broke);
+  EXPECT_EQ(restarts_, 2);
+  ASSERT_TRUE(deployment_->BeginAttempt({}, nullptr).ok());
+  ASSERT_TRUE(deployment_->FinishAttempt(Epoch(3, 2)).ok());
+  again = links_[0]->TakeRun();
+  EXPECT_EQ(again.call.request_id, "r2");
+  EXPECT_EQ(links_[0]->num_waiting(), 0u);
+  again.AnswerOk();
+  links_[1]->TakeRun().AnswerOk();
+  EXPECT_TRUE(innocent.status.ok());
+  for (auto& link : links_) link->TakeRun().AnswerOk();
+  EXPECT_TRUE(waiting.status.ok());
+  EXPECT_TRUE(deployment_->WaitDrained(absl::InfinitePast()));
+}
+
+TEST_F(DeploymentTest, AnOverdueRunIsEndedOnceNoOlderOneIsInItsWay) {
+  Start(2, 1, {.abort_grace = absl::Milliseconds(100)}, /*stages=*/2);
+  Answer older, overdue;
+  Submit(&older);
+  Submit(&overdue, clock_.Now() + absl::Milliseconds(50));
+  std::vector<FakeLink::PendingRun> runs, late;
+  for (auto& link : links_) {
+    runs.push_back(link->TakeRun());
+    late.push_back(link->TakeRun());
+  }
+  Pass(absl::Milliseconds(60));
+  EXPECT_EQ(overdue.status.code(), absl::StatusCode::kDeadlineExceeded);
+  Pass(absl::Seconds(1));
+  EXPECT_FALSE(late[0].context.cancellation->cancelled());
+  for (const FakeLink::PendingRun& run : runs) run.AnswerOk();
+  EXPECT_TRUE(older.status.ok());
+  Pass(absl::Seconds(1));
+  EXPECT_TRUE(late[0].context.cancellation->cancelled());
+  for (const FakeLink::PendingRun& run : late) run.Answer(late[0].context.cancellation->status());
+  EXPECT_EQ(restarts_, 1);
+  EXPECT_TRUE(deployment_->WaitDrained(absl::InfinitePast()));
+}
+
+TEST_F(DeploymentTest, ALostWorkerEndsEveryRunInFlight) {
+  Start(2, 1, {}, /*stages=*/2);
+  Answer answers[3];
+  for (Answer& answer : answers) Submit(&answer);
+  std::vector<FakeLink::PendingRun> runs;
+  for (int i = 0; i < 3; ++i) {
+    runs.push_back(links_[0]->TakeRun());
+    links_[1]->TakeRun().Answer(absl::UnavailableError("connection reset"));
+  }
+  for (const FakeLink::PendingRun& run : runs) run.Answer(absl::UnavailableError("rank 1 cannot be reached"));
+  deployment_->FailWorker(Worker(1), lost_);
+  for (const Answer& answer : answers) EXPECT_EQ(answer.status, lost_);
+  EXPECT_TRUE(deployment_->WaitDrained(absl::InfinitePast()));
 }
 
 TEST_F(DeploymentTest, ReplicasShareTheLoad) {

@@ -54,6 +54,13 @@ class Run {
   uint64_t bytes() const { return bytes_; }
   bool answered() const { return answered_.load(std::memory_order_acquire); }
 
+  // For the deployment, guarded by its mutex: the place among all its runs, and whether this one is to be given to a
+  // replica a second time.
+  uint64_t number() const { return number_; }
+  void set_number(uint64_t number) { number_ = number; }
+  bool retried() const { return retried_; }
+  void set_retried() { retried_ = true; }
+
   // An answer is given in two steps, so that what is to be counted is counted before the client sees it. Claim is true
   // for the first caller alone, which must then call Deliver, with no lock held.
   bool Claim() { return !answered_.exchange(true, std::memory_order_acq_rel); }
@@ -67,6 +74,8 @@ class Run {
   const absl::Time deadline_;
   const std::function<void(absl::StatusOr<std::vector<Tensor>>)> done_;
   uint64_t bytes_ = 0;
+  uint64_t number_ = 0;
+  bool retried_ = false;
   std::atomic<bool> answered_{false};
 };
 

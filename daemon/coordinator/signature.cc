@@ -30,18 +30,19 @@ int IndexOf(const std::vector<NamedDesc>& tensors, const std::string& name) {
 }  // namespace
 
 absl::StatusOr<std::vector<Tensor>> BindInputs(const ModelInfo& model, std::vector<NamedTensor> inputs) {
-  std::vector<Tensor> bound(model.inputs.size());
-  std::vector<bool> given(model.inputs.size());
+  const std::vector<NamedDesc> wanted = model.request_inputs();
+  std::vector<Tensor> bound(wanted.size());
+  std::vector<bool> given(wanted.size());
   for (NamedTensor& input : inputs) {
-    const int index = IndexOf(model.inputs, input.name);
+    const int index = IndexOf(wanted, input.name);
     if (index < 0) {
       return absl::InvalidArgumentError(absl::StrCat("model '", model.name, "' has no input '", Shown(input.name),
-                                                     "'; it takes ", Describe(model.inputs)));
+                                                     "'; it takes ", Describe(wanted)));
     }
     if (given[index]) {
       return absl::InvalidArgumentError(absl::StrCat("input '", input.name, "' is given twice"));
     }
-    const TensorDesc& expected = model.inputs[index].desc;
+    const TensorDesc& expected = wanted[index].desc;
     if (input.tensor.desc() != expected) {
       return absl::InvalidArgumentError(absl::StrCat("input '", input.name, "' is ", ToString(input.tensor.desc()),
                                                      "; expected ", ToString(expected)));
@@ -51,8 +52,8 @@ absl::StatusOr<std::vector<Tensor>> BindInputs(const ModelInfo& model, std::vect
   }
   for (size_t i = 0; i < given.size(); ++i) {
     if (!given[i]) {
-      return absl::InvalidArgumentError(absl::StrCat("input '", model.inputs[i].name, "' is missing; the model takes ",
-                                                     Describe(model.inputs)));
+      return absl::InvalidArgumentError(absl::StrCat("input '", wanted[i].name, "' is missing; the model takes ",
+                                                     Describe(wanted)));
     }
   }
   return bound;

@@ -90,6 +90,9 @@ struct ExecuteCall {
   std::string request_id;
   std::vector<Tensor> inputs;  // model inputs this worker needs, each once
   std::vector<SliceInputs> slices;
+  // Place of this run among those of the epoch, from 1 without gaps: every worker starts them in this order, whatever
+  // the order in which they come. 0: it is started at once (the warm-up; slices that do not talk to each other).
+  uint64_t sequence = 0;
 };
 struct SliceOutputs {
   int rank = 0;
@@ -132,7 +135,8 @@ class WorkerLink {
   // Connects the communicators; then the epoch can run.
   virtual absl::Status Connect(const ConnectCall& call, const CallContext& context) = 0;
 
-  // One run of all slices this worker holds for the replica. Never blocks; `done` is called exactly once, from any
+  // One run of all slices this worker holds for the replica. Several may be under way, the later ones waiting for a
+  // slice to be free. When slices talk to each other, the first failure ends the epoch on this worker. Never blocks; `done` is called exactly once, from any
   // thread, perhaps before Execute returns. The first slice to fail cancels `context.cancellation`, so that its peers
   // do not wait for it.
   using ExecuteDone = std::function<void(absl::StatusOr<ExecuteReply>)>;

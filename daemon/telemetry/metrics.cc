@@ -53,6 +53,15 @@ void ModelMetrics::CountRun(absl::StatusCode code) {
   counter->Increment();
 }
 
+void ModelMetrics::CountRetry() {
+  prometheus::Counter* counter = series_->retries.load(std::memory_order_acquire);
+  if (counter == nullptr) {
+    counter = &metrics_->retries_.Add({{"model", name_}});
+    series_->retries.store(counter, std::memory_order_release);
+  }
+  counter->Increment();
+}
+
 Metrics::Metrics(std::shared_ptr<prometheus::Registry> registry)
     : registry_(std::move(registry)),
       run_duration_(prometheus::BuildHistogram()
@@ -63,6 +72,10 @@ Metrics::Metrics(std::shared_ptr<prometheus::Registry> registry)
                 .Name("omserve_runs_total")
                 .Help("Runs answered, by status code")
                 .Register(*registry_)),
+      retries_(prometheus::BuildCounter()
+                   .Name("omserve_run_retries_total")
+                   .Help("Runs given to a replica once more, because another run ended its epoch")
+                   .Register(*registry_)),
       copied_(prometheus::BuildCounter()
                   .Name("omserve_copied_bytes_total")
                   .Help("Bytes of tensors copied in the coordinator, by reason")
@@ -158,6 +171,7 @@ void Metrics::ReleaseSeries(const std::string& model) {
   for (prometheus::Counter* counter : it->second->runs) {
     if (counter != nullptr) runs_.Remove(counter);
   }
+  if (it->second->retries != nullptr) retries_.Remove(it->second->retries);
   models_.erase(it);
 }
 

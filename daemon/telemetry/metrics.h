@@ -46,6 +46,8 @@ class ModelMetrics {
 
   void Observe(RunStage stage, absl::Duration duration);
   void CountRun(absl::StatusCode code);
+  // A run that is given to a replica once more.
+  void CountRetry();
 
  private:
   friend class Metrics;
@@ -54,6 +56,7 @@ class ModelMetrics {
     int users = 0;
     std::array<std::atomic<prometheus::Histogram*>, 5> stages{};
     std::array<std::atomic<prometheus::Counter*>, 17> runs{};
+    std::atomic<prometheus::Counter*> retries{};
   };
   const std::shared_ptr<Metrics> metrics_;
   const std::string name_;
@@ -98,6 +101,7 @@ class Metrics {
   // Self-synchronised.
   Histograms& run_duration_;
   Counters& runs_;
+  Counters& retries_;
   Counters& copied_;
   prometheus::Counter& pushed_;
   prometheus::Counter& uploaded_;

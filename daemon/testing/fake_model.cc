@@ -19,7 +19,7 @@ constexpr size_t kHeaderBytes = 256;
 
 std::string FakeOm(const FakeModelOptions& options) {
   std::string om = absl::StrCat("fake-om ", options.name, " ", options.slices, " ", options.replicas, " ",
-                                options.slice_bytes, "\n");
+                                options.slice_bytes, " ", options.stages, "\n");
   om.resize(kHeaderBytes, ' ');
   for (int slice = 0; slice < options.slices; ++slice) {
     std::string content = FakeSlice(2, 2, options.slice_bytes);
@@ -34,8 +34,8 @@ absl::StatusOr<std::shared_ptr<const ModelContent>> OpenFakeModel(const std::str
   FakeModelOptions options;
   char name[100] = "";
   const std::string header(file->view().substr(0, kHeaderBytes));
-  if (std::sscanf(header.c_str(), "fake-om %99s %d %d %zu", name, &options.slices, &options.replicas,
-                  &options.slice_bytes) != 4 ||
+  if (std::sscanf(header.c_str(), "fake-om %99s %d %d %zu %d", name, &options.slices, &options.replicas,
+                  &options.slice_bytes, &options.stages) != 5 ||
       file->size() != kHeaderBytes + options.slices * options.slice_bytes) {
     return absl::DataLossError(absl::StrCat(std::filesystem::path(path).filename().string(), ": header: no fake OM"));
   }
@@ -46,6 +46,7 @@ absl::StatusOr<std::shared_ptr<const ModelContent>> OpenFakeModel(const std::str
   info.name = name;
   info.inputs = {{"x", {DataType::kFloat, {4}}}, {"w", {DataType::kFloat, {4}}}};
   info.outputs = {{"y", {DataType::kFloat, {4 * options.slices}}}, {"z", {DataType::kFloat, {4}}}};
+  info.stages = options.stages;
   info.build["plan"] = "a fake plan";
   HcomGroup group{"tp", {}};
   for (int rank = 0; rank < options.slices; ++rank) {

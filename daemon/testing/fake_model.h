@@ -15,6 +15,7 @@ struct FakeModelOptions {
   int slices = 2;          // one per node of the cluster; more than one: a group "tp" over all
   int replicas = 1;        // of each slice, on further nodes
   size_t slice_bytes = 100;
+  int stages = 1;
 };
 
 // The bytes of a fake OM. The model takes "x" and "w", both float32[4]; slice r gives elements [4r, 4r + 4) of "y",

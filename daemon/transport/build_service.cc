@@ -51,8 +51,8 @@ absl::Status SendResult(BuildStream* stream, const BuildSession& session) {
   result->set_model_name(info.name);
   result->set_digest(session.content().digest);
   if (auto plan = info.build.find("plan"); plan != info.build.end()) result->set_plan(plan->second);
-  for (const NamedDesc& input : info.inputs) *result->add_inputs() = ToProto(input);
-  for (const NamedDesc& output : info.outputs) *result->add_outputs() = ToProto(output);
+  for (const NamedDesc& input : info.request_inputs()) *result->add_inputs() = ToProto(input);
+  for (const NamedDesc& output : info.request_outputs()) *result->add_outputs() = ToProto(output);
   RETURN_IF_ERROR(Send(stream, response));
   for (const UploadedFile& file : session.files()) {
     *response.mutable_file() = ToProto(file);

@@ -258,7 +258,7 @@ absl::StatusOr<RunCall> TakeRunCall(v1::RunRequest& request) {
 }
 
 absl::StatusOr<ExecuteCall> TakeExecuteCall(v1::ExecuteRequest& request) {
-  ExecuteCall call{FromProto(request.id()), request.request_id(), {}, {}};
+  ExecuteCall call{FromProto(request.id()), request.request_id(), {}, {}, request.sequence()};
   for (v1::Tensor& input : *request.mutable_inputs()) {
     ASSIGN_OR_RETURN(Tensor tensor, TakeTensor(input));
     call.inputs.push_back(std::move(tensor));
@@ -299,6 +299,7 @@ grpc::ByteBuffer EncodeExecuteRequest(const ExecuteCall& call) {
   v1::ExecuteRequest head;
   *head.mutable_id() = ToProto(call.id);
   head.set_request_id(call.request_id);
+  head.set_sequence(call.sequence);
   for (const SliceInputs& slice : call.slices) {
     v1::ExecuteRequest::SliceInputs* inputs = head.add_slices();
     inputs->set_rank(slice.rank);

@@ -1,5 +1,8 @@
 #include "daemon/worker/worker_agent.h"
 
+#include <mutex>
+
+#include "absl/synchronization/blocking_counter.h"
 #include "absl/synchronization/notification.h"
 #include "core/base/sha256.h"
 #include "core/base/temporary_folder.h"
@@ -10,6 +13,7 @@
 namespace omserve {
 namespace {
 
+using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -213,6 +217,77 @@ TEST_F(WorkerAgentTest, ReleaseEndsRunsWithItsCauseBeforeItReturns) {
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(status.message()), HasSubstr("worker 'w1' was lost"));
   EXPECT_EQ(machine_.runners_alive, 0);
+}
+
+TEST_F(WorkerAgentTest, RunsStartInTheirOrderWhateverTheOrderTheyComeIn) {
+  std::mutex mutex;
+  std::vector<float> started;  // first elements seen by rank 0
+  machine_.set_behaviour([&](int ordinal, const Graph&, const std::vector<Tensor>& inputs,
+                             const WaitLimit&) -> absl::StatusOr<std::vector<Tensor>> {
+    std::lock_guard lock(mutex);
+    if (ordinal == 0) started.push_back(inputs[0].values<float>()[0]);
+    return std::vector<Tensor>{inputs[0]};
+  });
+  BringUp(1);
+  std::vector<absl::Status> answers(4, absl::UnknownError("none"));
+  absl::BlockingCounter done(4);
+  const auto send = [&](int number) {
+    ExecuteCall call = Run(1);
+    call.sequence = static_cast<uint64_t>(number);
+    call.inputs[0] = Tensor::Of<float>({4}, {static_cast<float>(number), 0, 0, 0});
+    agent_->Execute(call, {}, [&answers, &done, number](absl::StatusOr<ExecuteReply> reply) {
+      answers[number - 1] = reply.status();
+      done.DecrementCount();
+    });
+  };
+  send(3);
+  send(2);
+  EXPECT_EQ(agent_->runs_in_flight(), 2);
+  EXPECT_EQ(machine_.runs_started, 0);
+  send(1);
+  send(4);
+  done.Wait();
+  EXPECT_THAT(started, ElementsAre(1, 2, 3, 4));
+  EXPECT_THAT(answers, Each(absl::OkStatus()));
+  // What was already there is refused.
+  ExecuteCall again = Run(1);
+  again.sequence = 2;
+  EXPECT_THAT(Execute(again).status().ToString(), HasSubstr("'m' epoch 1 replica 0: run number 2 where 5 is next"));
+}
+
+TEST_F(WorkerAgentTest, RunsWhoseTurnNeverComesAreAnsweredByTheRelease) {
+  BringUp(1);
+  absl::Status status;
+  ExecuteCall call = Run(1);
+  call.sequence = 2;
+  agent_->Execute(call, {}, [&](absl::StatusOr<ExecuteReply> reply) { status = reply.status(); });
+  EXPECT_TRUE(agent_->Release({Id(1), absl::UnavailableError("worker 'w1' was lost")}, {}).ok());
+  EXPECT_THAT(status.ToString(), HasSubstr("worker 'w1' was lost"));
+  EXPECT_EQ(machine_.runs_started, 0);
+}
+
+TEST_F(WorkerAgentTest, AfterAFailureNoLaterRunStarts) {
+  // Its messages would meet those of the run that its peers are still in.
+  machine_.set_behaviour([](int ordinal, const Graph&, const std::vector<Tensor>& inputs,
+                            const WaitLimit&) -> absl::StatusOr<std::vector<Tensor>> {
+    if (inputs[0].values<float>()[0] == 1) return absl::InvalidArgumentError("index 9 of 4");
+    return std::vector<Tensor>{inputs[0]};
+  });
+  BringUp(1);
+  std::vector<absl::Status> answers(2);
+  absl::BlockingCounter done(2);
+  for (const int number : {2, 1}) {
+    ExecuteCall call = Run(1);
+    call.sequence = static_cast<uint64_t>(number);
+    call.inputs[0] = Tensor::Of<float>({4}, {static_cast<float>(number), 0, 0, 0});
+    agent_->Execute(call, {}, [&answers, &done, number](absl::StatusOr<ExecuteReply> reply) {
+      answers[number - 1] = reply.status();
+      done.DecrementCount();
+    });
+  }
+  done.Wait();
+  for (const absl::Status& answer : answers) EXPECT_THAT(answer.ToString(), HasSubstr("index 9 of 4"));
+  EXPECT_THAT(Execute(Run(1)).status().ToString(), HasSubstr("index 9 of 4"));
 }
 
 TEST_F(WorkerAgentTest, DeadlineEndsARun) {

@@ -9,6 +9,12 @@
 #include "daemon/base/parallel.h"
 
 namespace omserve {
+namespace {
+
+// How far ahead of its turn a run may come: coordinators have only a few runs in flight.
+constexpr uint64_t kMaxEarlyRuns = 1024;
+
+}  // namespace
 
 WorkerEpoch::WorkerEpoch(EpochId id, std::vector<SliceAssignment> slices,
                          std::vector<std::unique_ptr<DeviceMemoryLedger::Reservation>> memory,
@@ -125,15 +131,27 @@ absl::Status WorkerEpoch::Connect(const ConnectCall& call, const CallContext& co
 // One run on its way through the slices; lives until the last of them is done.
 class WorkerEpoch::Execution {
  public:
-  Execution(std::shared_ptr<WorkerEpoch> epoch, std::vector<SliceInputs> slices, CallContext context,
-            WorkerLink::ExecuteDone done)
+  Execution(std::shared_ptr<WorkerEpoch> epoch, ExecuteCall call, CallContext context, WorkerLink::ExecuteDone done)
       : epoch_(std::move(epoch)),
-        slices_(std::move(slices)),
+        inputs_(call.slices.size()),
+        slices_(std::move(call.slices)),
         context_(std::move(context)),
         done_(std::move(done)),
         remaining_(slices_.size()),
         reply_(slices_.size()) {
     if (context_.cancellation == nullptr) context_.cancellation = std::make_shared<Cancellation>();
+    for (size_t i = 0; i < slices_.size(); ++i) {
+      for (int input : slices_[i].inputs) inputs_[i].push_back(call.inputs[input]);
+    }
+  }
+
+  size_t num_slices() const { return slices_.size(); }
+  std::vector<Tensor> TakeInputs(size_t index) { return std::move(inputs_[index]); }
+
+  // For a run that was never started.
+  void Refuse(const absl::Status& cause) {
+    inputs_.clear();
+    for (size_t i = 0; i < slices_.size(); ++i) SliceDone(i, cause);
   }
 
   WaitLimit limit() const {
@@ -148,11 +166,16 @@ class WorkerEpoch::Execution {
       result = absl::InternalError(absl::StrCat("gave ", result->size(), " outputs instead of ", expected));
     }
     if (!result.ok()) {
-      absl::Status error = Annotate(result.status(), absl::StrCat("rank ", slices_[index].rank));
+      // What ended the epoch names its rank already.
+      absl::Status error = result.status() == epoch_->cancellation_.status()
+                               ? result.status()
+                               : Annotate(result.status(), absl::StrCat("rank ", slices_[index].rank));
       {
         absl::MutexLock lock(&mutex_);
         first_error_.Update(error);
       }
+      // This rank starts no later run: its messages would meet those of the run that its peers are still in.
+      if (epoch_->hub_ != nullptr) epoch_->cancellation_.Cancel(error);
       context_.cancellation->Cancel(std::move(error));
     }
     bool last;
@@ -183,6 +206,7 @@ class WorkerEpoch::Execution {
   }
 
   const std::shared_ptr<WorkerEpoch> epoch_;
+  std::vector<std::vector<Tensor>> inputs_;  // by slice, until submitted
   const std::vector<SliceInputs> slices_;
   CallContext context_;
   const WorkerLink::ExecuteDone done_;
@@ -227,15 +251,33 @@ void WorkerEpoch::Execute(ExecuteCall call, CallContext context, WorkerLink::Exe
     done(std::move(status));
     return Leave();
   }
-  std::vector<std::vector<Tensor>> inputs(call.slices.size());
-  for (size_t i = 0; i < call.slices.size(); ++i) {
-    for (int input : call.slices[i].inputs) inputs[i].push_back(call.inputs[input]);
-  }
+  const uint64_t sequence = call.sequence;
   auto execution =
-      std::make_shared<Execution>(shared_from_this(), std::move(call.slices), std::move(context), std::move(done));
-  absl::MutexLock lock(&submit_mutex_);
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    runners_[i]->Submit(std::move(inputs[i]), execution->limit(),
+      std::make_shared<Execution>(shared_from_this(), std::move(call), std::move(context), std::move(done));
+  absl::Status refusal;
+  {
+    absl::MutexLock lock(&submit_mutex_);
+    if (closed_) {
+      refusal = cancellation_.status();
+    } else if (sequence == 0) {
+      Submit(execution);
+    } else if (sequence < next_sequence_ || sequence - next_sequence_ >= kMaxEarlyRuns ||
+               !early_.emplace(sequence, execution).second) {
+      refusal = absl::InvalidArgumentError(
+          absl::StrCat(ToString(id_), ": run number ", sequence, " where ", next_sequence_, " is next"));
+    }
+    for (auto next = early_.find(next_sequence_); next != early_.end(); next = early_.find(next_sequence_)) {
+      Submit(next->second);
+      early_.erase(next);
+      ++next_sequence_;
+    }
+  }
+  if (!refusal.ok()) execution->Refuse(refusal);
+}
+
+void WorkerEpoch::Submit(const std::shared_ptr<Execution>& execution) {
+  for (size_t i = 0; i < execution->num_slices(); ++i) {
+    runners_[i]->Submit(execution->TakeInputs(i), execution->limit(),
                         [execution, i](absl::StatusOr<std::vector<Tensor>> result) {
                           execution->SliceDone(i, std::move(result));
                         });
@@ -245,6 +287,13 @@ void WorkerEpoch::Execute(ExecuteCall call, CallContext context, WorkerLink::Exe
 void WorkerEpoch::Shutdown(absl::Status cause) {
   // First, so that whoever finds the epoch shut down finds the cause as well.
   cancellation_.Cancel(cause.ok() ? absl::CancelledError("released") : std::move(cause));
+  std::map<uint64_t, std::shared_ptr<Execution>> early;
+  {
+    absl::MutexLock lock(&submit_mutex_);
+    closed_ = true;
+    early.swap(early_);
+  }
+  for (const auto& [sequence, execution] : early) execution->Refuse(cancellation_.status());
   {
     absl::MutexLock lock(&mutex_);
     if (state_ == State::kShutDown) {

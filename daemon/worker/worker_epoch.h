@@ -65,6 +65,7 @@ class WorkerEpoch : public std::enable_shared_from_this<WorkerEpoch> {
   void Leave();
   absl::Status CompileSlice(size_t index, CollectiveBackend* backend);
   absl::Status CheckExecute(const ExecuteCall& call) const;
+  void Submit(const std::shared_ptr<Execution>& execution) ABSL_EXCLUSIVE_LOCKS_REQUIRED(submit_mutex_);
 
   const EpochId id_;
   const std::vector<SliceAssignment> slices_;
@@ -84,6 +85,10 @@ class WorkerEpoch : public std::enable_shared_from_this<WorkerEpoch> {
 
   // Held while one run is given to all runners, so that all of them see runs in the same order.
   absl::Mutex submit_mutex_ ABSL_ACQUIRED_BEFORE(mutex_);
+  uint64_t next_sequence_ ABSL_GUARDED_BY(submit_mutex_) = 1;
+  // Runs that came before their turn, by sequence.
+  std::map<uint64_t, std::shared_ptr<Execution>> early_ ABSL_GUARDED_BY(submit_mutex_);
+  bool closed_ ABSL_GUARDED_BY(submit_mutex_) = false;
 
   mutable absl::Mutex mutex_;
   State state_ ABSL_GUARDED_BY(mutex_) = State::kPrepared;

@@ -21,12 +21,23 @@ def deep_mlp(path, width=512, layers=24):
     onnx.save(b.model([("x", np.float32, [64, width])], [("y", x, np.float32, [64, width])]), path)
 
 
-@pytest.fixture
-def cluster(bin_folder, tmp_path):
+TWO_DEVICES = {
+    "cluster": [{"cluster_nodes": [{"node_id": 0, "item_list": [{"item_id": 0}, {"item_id": 1}]}]}],
+    "item_def": [{"item_type": "cpu"}],
+}
+LAYOUTS = {
+    "cut": {"tensor_parallel_option": {"tensor_parallel_size": 2}},
+    "pipeline": {"pipeline_parallel_option": {"pipe_stage_num": 2}},
+}
+
+
+@pytest.fixture(params=LAYOUTS)
+def cluster(bin_folder, tmp_path, request):
     with omserve.Server.cluster(workers=2) as server:
         with server.client() as client:
             deep_mlp(tmp_path / "deep.onnx")
-            client.build(tmp_path / "deep.onnx", tmp_path / "deep.om", tensor_parallel=2)
+            client.build(tmp_path / "deep.onnx", tmp_path / "deep.om", cluster_config=TWO_DEVICES,
+                         parallel_config={"graph_parallel_option": LAYOUTS[request.param]})
             client.load(tmp_path / "deep.om", name="deep")
         yield server, tmp_path / "deep.om"
 
