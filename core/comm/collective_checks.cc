@@ -299,4 +299,22 @@ absl::Status CheckAllGroups(CommunicatorHub& hub, const CommWorld& world, const 
   return absl::OkStatus();
 }
 
+absl::Status SendAhead(CollectiveBackend& backend, int rank, int count, size_t size, const WaitLimit& limit) {
+  std::vector<float> data(size);
+  for (int i = 0; rank == 0 && i < count; ++i) {
+    std::fill(data.begin(), data.end(), static_cast<float>(i));
+    RETURN_IF_ERROR(backend.Send("all", data.data(), size, DataType::kFloat, 1, 7, limit));
+  }
+  // Rank 1 gets past this only after all sends of rank 0 have returned.
+  int32_t met = 1;
+  RETURN_IF_ERROR(backend.AllReduce("all", &met, &met, 1, DataType::kInt32, CollectiveBackend::Reduction::kSum, limit));
+  for (int i = 0; rank == 1 && i < count; ++i) {
+    RETURN_IF_ERROR(backend.Receive("all", data.data(), size, DataType::kFloat, 0, 7, limit));
+    if (data.front() != static_cast<float>(i) || data.back() != static_cast<float>(i)) {
+      return absl::InternalError(absl::StrCat("message ", i, " holds ", data.front(), " to ", data.back()));
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace omserve

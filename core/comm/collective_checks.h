@@ -42,6 +42,9 @@ std::vector<int> RanksOf(const CommWorld& world, int process);
 absl::Status CheckAllGroups(CommunicatorHub& hub, const CommWorld& world, const std::vector<int>& ranks,
                             const std::vector<DataType>& types, const WaitLimit& limit);
 
+// For groups "all" of ranks 0 and 1: rank 0 sends `count` messages of `size` floats before rank 1 takes the first.
+absl::Status SendAhead(CollectiveBackend& backend, int rank, int count, size_t size, const WaitLimit& limit);
+
 }  // namespace omserve
 
 #endif  // OMSERVE_CORE_COMM_COLLECTIVE_CHECKS_H_

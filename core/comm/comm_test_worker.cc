@@ -2,7 +2,7 @@
 //
 // It prints "ADDRESS rank hex" for each local rank and "END", reads the same for all ranks, connects, prints
 // "CONNECTED", and then: check: runs the checks on all groups · loop: repeats an all-reduce of group "all"
-// until it fails, printing "LOOPING" once · stall: does nothing until told. "CANCEL text" on its input
+// until it fails, printing "LOOPING" once · ahead: takes what rank 0 has sent ahead · stall: does nothing until told. "CANCEL text" on its input
 // cancels the epoch with UNAVAILABLE, the end of its input, too. At the end it prints "RESULT code message",
 // waits for the end of its input, destroys the hub and prints "DONE".
 #include <fcntl.h>
@@ -76,6 +76,7 @@ int Main(const CommWorld& world, int process, const std::string& mode) {
   if (status.ok()) {
     Say("CONNECTED");
     if (mode == "check") status = CheckAllGroups(**hub, world, ranks, kProcessTypes, limit);
+    if (mode == "ahead") status = SendAhead(*(*hub)->backend(1), 1, 4, 400000, limit);
     if (mode == "loop") status = Loop(**hub, ranks, 1000, limit);
     if (mode == "loop_large") status = Loop(**hub, ranks, 4 << 20, limit);
   }

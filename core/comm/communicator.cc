@@ -18,6 +18,7 @@
 #include "core/comm/local_group.h"
 #include "core/comm/mailroom.h"
 #include "core/comm/network.h"
+#include "core/comm/outbox.h"
 #include "core/comm/reduce.h"
 #include "core/comm/scratch.h"
 #include "core/comm/wait.h"
@@ -270,6 +271,7 @@ class Hub : public CommunicatorHub {
       ASSIGN_OR_RETURN(network_, NetworkContext::Create());
       for (const auto& [rank, peers] : remote_peers_) {
         ASSIGN_OR_RETURN(workers_[rank], NetworkWorker::Create(*network_, rank, &network_bytes_));
+        outboxes_[rank] = std::make_unique<Outbox>(workers_[rank].get(), &guard_);
       }
     }
     connected_ = remote_peers_.empty();
@@ -281,6 +283,8 @@ class Hub : public CommunicatorHub {
       resources.spin = SpinBudget(static_cast<int>(mailboxes.size()));
       const auto worker = workers_.find(rank);
       resources.worker = worker == workers_.end() ? nullptr : worker->second.get();
+      const auto outbox = outboxes_.find(rank);
+      resources.outbox = outbox == outboxes_.end() ? nullptr : outbox->second.get();
       resources.mailroom = mailroom_.get();
       resources.local_bytes = &local_bytes_;
       backends_.emplace(rank, std::make_unique<RankBackend>(resources, &connected_));
@@ -376,6 +380,7 @@ class Hub : public CommunicatorHub {
   std::atomic<bool> connected_{false};
   std::unique_ptr<NetworkContext> network_;
   std::map<int, std::unique_ptr<NetworkWorker>> workers_;
+  std::map<int, std::unique_ptr<Outbox>> outboxes_;
   std::unique_ptr<Mailroom> mailroom_;
   std::vector<std::unique_ptr<LocalGroup>> local_groups_;
   std::map<int, std::unique_ptr<RankBackend>> backends_;

@@ -17,8 +17,8 @@
 // Results. A reduction gives the same bits on all ranks of the group, and in every run of the same
 // deployment.
 //
-// Send: a message of up to 64 KiB within a process, and of what UCX sends eagerly between processes, does not
-// wait for its receiver; a longer one does. Messages with the same source and tag arrive in order.
+// Send copies the message and does not wait for its receiver, unless several long ones (over 64 KiB) of this rank are
+// still on their way. Messages with the same source and tag arrive in order.
 #ifndef OMSERVE_CORE_COMM_COMMUNICATOR_H_
 #define OMSERVE_CORE_COMM_COMMUNICATOR_H_
 

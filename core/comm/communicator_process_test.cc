@@ -1,6 +1,7 @@
 // Communicators of several real processes: this one is process 0, comm_test_worker plays the others.
 #include <fcntl.h>
 #include <poll.h>
+#include <atomic>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -18,6 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "core/comm/collective_checks.h"
+#include "core/comm/network.h"
 #include "core/comm/communicator.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -211,6 +213,37 @@ TEST_P(ProcessTest, EveryCollective) {
   world.DestroyHub();
   for (int process = 1; process < GetParam().processes; ++process)
     EXPECT_TRUE(world.worker(process).Finish());
+}
+
+TEST(CommunicatorProcessTest, LongMessagesDoNotWaitForTheirReceiver) {
+  World world("0,1 all:0,1", 2, "ahead");
+  world.Connect();
+  const absl::Status status = SendAhead(*world.hub().backend(0), 0, 4, 400000, world.Limit());
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_EQ(world.worker(1).Hear(), "RESULT 0 ");
+  world.DestroyHub();
+  EXPECT_TRUE(world.worker(1).Finish());
+}
+
+TEST(CommunicatorProcessTest, LongMessagesThatNobodyTakesEndWithTheEpoch) {
+  World world("0,1 all:0,1", 2, "stall");
+  world.Connect();
+  std::atomic<int> sent{0};
+  absl::Status status;
+  std::thread sender([&] {
+    const std::vector<float> data(4 << 20);
+    while (status.ok()) {
+      status = world.hub().backend(0)->Send("all", data.data(), data.size(), DataType::kFloat, 1, 0, world.Limit());
+      sent += status.ok();
+    }
+  });
+  while (sent < NetworkWorker::kBackgroundSends) std::this_thread::yield();
+  world.epoch().Cancel(absl::UnavailableError("worker b is lost"));
+  sender.join();
+  EXPECT_EQ(status, absl::UnavailableError("worker b is lost"));
+  const absl::Time begin = absl::Now();
+  world.DestroyHub();
+  EXPECT_LT(absl::Now() - begin, absl::Seconds(2));
 }
 
 TEST(CommunicatorProcessTest, MissingRankEndsAtTheDeadline) {

@@ -338,8 +338,11 @@ absl::Status GroupChannel::Send(const void* data, size_t bytes, int peer, int64_
         {layout_.index, layout_.mailbox_of[rank()], layout_.mailbox_of[peer], tag}, data, bytes, scope,
         layout_.world_ranks[peer]);
   }
-  resources_.worker->StartSend(layout_.world_ranks[peer],
-                               MessageTag{true, layout_.index, static_cast<uint32_t>(tag)}, data, bytes);
+  const MessageTag message{true, layout_.index, static_cast<uint32_t>(tag)};
+  if (by_outbox_.try_emplace({peer, tag}, bytes > Outbox::kShortest).first->second) {
+    return resources_.outbox->Send(layout_.world_ranks[peer], message, data, bytes, scope);
+  }
+  resources_.worker->StartSend(layout_.world_ranks[peer], message, data, bytes);
   return resources_.worker->WaitAll(scope);
 }
 

@@ -5,7 +5,9 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -13,6 +15,7 @@
 #include "core/comm/mailroom.h"
 #include "core/comm/network.h"
 #include "core/comm/network_collectives.h"
+#include "core/comm/outbox.h"
 #include "core/comm/scratch.h"
 #include "core/comm/wait.h"
 #include "core/device/device.h"
@@ -38,6 +41,7 @@ struct RankResources {
   EpochGuard* guard = nullptr;
   std::chrono::nanoseconds spin{0};
   NetworkWorker* worker = nullptr;  // null when the rank has no peers in other processes
+  Outbox* outbox = nullptr;         // likewise
   Mailroom* mailroom = nullptr;
   std::atomic<uint64_t>* local_bytes = nullptr;
   Scratch* workspace = nullptr;       // what other members may read during a call
@@ -108,6 +112,8 @@ class GroupChannel {
   LocalGroup::Member member_;
   const RankResources resources_;
   uint32_t calls_ = 0;
+  // Whether messages of a tag to a member go by the outbox, which the first one decides: then they arrive in order.
+  std::map<std::pair<int, int64_t>, bool> by_outbox_;
 };
 
 }  // namespace omserve

@@ -15,6 +15,18 @@ void Mailroom::Deliver(Box& box, const Key& key, Letter letter) {
   box.delivered.Advance();
 }
 
+std::unique_ptr<Scratch> Mailroom::TakeSpare(Box& own) {
+  std::lock_guard lock(own.mutex);
+  if (own.spare.empty()) {
+    if (own.long_copies == kLongCopies) return nullptr;
+    ++own.long_copies;
+    return std::make_unique<Scratch>();
+  }
+  std::unique_ptr<Scratch> spare = std::move(own.spare.back());
+  own.spare.pop_back();
+  return spare;
+}
+
 absl::Status Mailroom::Send(const Address& address, const void* data, size_t bytes, const CallScope& scope,
                             int peer) {
   Box& destination = boxes_[address.destination];
@@ -22,15 +34,22 @@ absl::Status Mailroom::Send(const Address& address, const void* data, size_t byt
   if (bytes <= kCopiedBytes) {
     auto copy = std::make_unique<std::byte[]>(bytes);
     if (bytes > 0) std::memcpy(copy.get(), data, bytes);
-    Letter letter{copy.get(), bytes, nullptr};
+    Letter letter{copy.get(), bytes, nullptr, nullptr};
     letter.copy = std::move(copy);
     Deliver(destination, key, std::move(letter));
     return absl::OkStatus();
   }
 
   Box& own = boxes_[address.source];
+  if (std::unique_ptr<Scratch> copy = TakeSpare(own)) {
+    std::memcpy(copy->Get(bytes), data, bytes);
+    Letter letter{copy->data(), bytes, nullptr, nullptr};
+    letter.long_copy = std::move(copy);
+    Deliver(destination, key, std::move(letter));
+    return absl::OkStatus();
+  }
   const uint32_t target = ++own.lent;
-  Deliver(destination, key, Letter{static_cast<const std::byte*>(data), bytes, nullptr});
+  Deliver(destination, key, Letter{static_cast<const std::byte*>(data), bytes, nullptr, nullptr});
   absl::Status taken = own.collected.Await(target, scope, peer);
   if (taken.ok()) return taken;
   // Nobody may read the caller's memory after this call: take the letter back.
@@ -74,7 +93,12 @@ absl::Status Mailroom::Receive(const Address& address, void* data, size_t bytes,
     }
     const bool fits = letter.bytes == bytes;
     if (fits && bytes > 0) std::memcpy(data, letter.data, bytes);
-    if (letter.copy == nullptr) boxes_[address.source].collected.Advance();
+    Box& source = boxes_[address.source];
+    if (letter.lent()) source.collected.Advance();
+    if (letter.long_copy != nullptr) {
+      std::lock_guard lock(source.mutex);
+      source.spare.push_back(std::move(letter.long_copy));
+    }
     if (fits) return absl::OkStatus();
     return scope.Fail(absl::InternalError(
         absl::StrCat("rank ", peer, " sent ", letter.bytes, " bytes where ", bytes, " are expected")));

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "core/comm/scratch.h"
 #include "core/comm/wait.h"
 
 namespace omserve {
@@ -20,9 +21,10 @@ namespace omserve {
 // rank being used by one thread at a time.
 class Mailroom {
  public:
-  // Up to this size a message is copied and its sender goes on; above, the sender waits until the receiver
-  // has copied straight from its memory.
+  // Up to this size a message is copied into memory of its own. A longer one is copied into memory that its sender keeps
+  // for such messages, as long as there is some; then the sender waits until the receiver has copied from its memory.
   static constexpr size_t kCopiedBytes = 64 << 10;
+  static constexpr int kLongCopies = 4;
 
   // Ranks here are indices below `ranks` chosen by the owner.
   explicit Mailroom(int ranks) : boxes_(ranks) {}
@@ -43,7 +45,9 @@ class Mailroom {
   struct Letter {
     const std::byte* data;
     size_t bytes;
-    std::unique_ptr<std::byte[]> copy;  // null when `data` is the sender's memory
+    std::unique_ptr<std::byte[]> copy;
+    std::unique_ptr<Scratch> long_copy;  // goes back to the sender
+    bool lent() const { return copy == nullptr && long_copy == nullptr; }  // `data` is the sender's memory
   };
   struct alignas(64) Box {
     std::mutex mutex;
@@ -51,8 +55,12 @@ class Mailroom {
     Signal delivered;                           // letters ever put into this box
     Signal collected;   // letters of this rank that were copied straight from its memory
     uint32_t lent = 0;  // letters this rank has sent that way; used by its thread alone
+    // Of this rank's long letters, guarded by mutex:
+    std::vector<std::unique_ptr<Scratch>> spare;
+    int long_copies = 0;  // made
   };
 
+  static std::unique_ptr<Scratch> TakeSpare(Box& own);
   void Deliver(Box& box, const Key& key, Letter letter);
 
   std::vector<Box> boxes_;

@@ -167,7 +167,10 @@ absl::StatusOr<std::unique_ptr<NetworkWorker>> NetworkWorker::Create(const Netwo
 
 NetworkWorker::~NetworkWorker() {
   if (worker_ == nullptr) return;
-  if (operations_.empty()) CloseEndpoints(/*force=*/false, kGentleClose);
+  const auto deadline = steady_clock::now() + kGentleClose;
+  absl::StatusOr<bool> sent = AdvanceBackgroundLocked();
+  while (sent.ok() && !*sent && steady_clock::now() < deadline) sent = AdvanceBackgroundLocked();
+  if (operations_.empty() && background_.empty()) CloseEndpoints(/*force=*/false, kGentleClose);
   Close();
 }
 
@@ -215,11 +218,11 @@ void NetworkWorker::OnPeerFailure(void* peer, ucp_ep_h endpoint, ucs_status_t st
   static_cast<Peer*>(peer)->failure = status;
 }
 
-size_t NetworkWorker::StartSend(int peer, MessageTag tag, const void* data, size_t bytes) {
-  Operation& operation = operations_.emplace_back(Operation{&peers_.at(peer), /*receive=*/false, bytes});
+NetworkWorker::Operation NetworkWorker::Send(int peer, MessageTag tag, const void* data, size_t bytes) {
+  Operation operation{&peers_.at(peer), /*receive=*/false, bytes};
   if (worker_ == nullptr) {
     operation.status = UCS_ERR_CANCELED;
-    return operations_.size() - 1;
+    return operation;
   }
   ucp_request_param_t param{};
   operation.request = ucp_tag_send_nbx(operation.peer->endpoint, data, bytes, tag.Encode(rank_), &param);
@@ -228,10 +231,51 @@ size_t NetworkWorker::StartSend(int peer, MessageTag tag, const void* data, size
     operation.status = UCS_PTR_STATUS(operation.request);
     operation.request = nullptr;
   }
+  return operation;
+}
+
+size_t NetworkWorker::StartSend(int peer, MessageTag tag, const void* data, size_t bytes) {
+  std::lock_guard lock(mutex_);
+  operations_.push_back(Send(peer, tag, data, bytes));
   return operations_.size() - 1;
 }
 
+bool NetworkWorker::StartBackgroundSend(int peer, MessageTag tag, const void* data, size_t bytes) {
+  std::lock_guard lock(mutex_);
+  if (background_.size() == kBackgroundSends) return false;
+  if (spare_.empty()) spare_.push_back(std::make_unique<BackgroundSend>());
+  background_.push_back(std::move(spare_.back()));
+  spare_.pop_back();
+  BackgroundSend& send = *background_.back();
+  std::memcpy(send.data.Get(bytes), data, bytes);
+  send.operation = Send(peer, tag, send.data.data(), bytes);
+  return true;
+}
+
+absl::StatusOr<bool> NetworkWorker::AdvanceBackgroundLocked() {
+  while (worker_ != nullptr && ucp_worker_progress(worker_) != 0) {
+  }
+  for (auto it = background_.begin(); it != background_.end();) {
+    Operation& operation = (*it)->operation;
+    if (!Complete(operation)) {
+      if (operation.peer->failure != UCS_OK) return Describe(operation);
+      ++it;
+      continue;
+    }
+    if (operation.status != UCS_OK) return Describe(operation);
+    spare_.push_back(std::move(*it));
+    it = background_.erase(it);
+  }
+  return background_.empty();
+}
+
+absl::StatusOr<bool> NetworkWorker::AdvanceBackground() {
+  std::lock_guard lock(mutex_);
+  return AdvanceBackgroundLocked();
+}
+
 size_t NetworkWorker::StartReceive(int peer, MessageTag tag, void* data, size_t bytes) {
+  std::lock_guard lock(mutex_);
   Operation& operation = operations_.emplace_back(Operation{&peers_.at(peer), /*receive=*/true, bytes});
   if (worker_ == nullptr) {
     operation.status = UCS_ERR_CANCELED;
@@ -317,19 +361,22 @@ absl::Status NetworkWorker::WaitRange(size_t begin, size_t end, const CallScope&
 }
 
 absl::Status NetworkWorker::Wait(size_t operation, const CallScope& scope) {
+  std::lock_guard lock(mutex_);
   absl::Status status = WaitRange(operation, operation + 1, scope);
-  if (!status.ok()) Abandon(status);
+  if (!status.ok()) AbandonLocked(status);
   return status;
 }
 
 absl::Status NetworkWorker::WaitAll(const CallScope& scope) {
+  std::lock_guard lock(mutex_);
   absl::Status status = WaitRange(0, operations_.size(), scope);
-  if (!status.ok()) Abandon(status);
+  if (!status.ok()) AbandonLocked(status);
   operations_.clear();
   return status;
 }
 
 absl::StatusOr<bool> NetworkWorker::Poll() {
+  std::lock_guard lock(mutex_);
   if (worker_ != nullptr) ucp_worker_progress(worker_);
   size_t open = 0;
   ASSIGN_OR_RETURN(const bool complete, Advance(&open, operations_.size()));
@@ -361,7 +408,7 @@ void NetworkWorker::Sleep(absl::Span<NetworkWorker* const> workers, std::chrono:
 }
 
 bool NetworkWorker::HasOpenSend() const {
-  return std::any_of(operations_.begin(), operations_.end(), [](const Operation& operation) {
+  return !background_.empty() || std::any_of(operations_.begin(), operations_.end(), [](const Operation& operation) {
     return !operation.receive && operation.request != nullptr;
   });
 }
@@ -413,6 +460,11 @@ absl::Status NetworkWorker::HearFarewell() {
 }
 
 void NetworkWorker::Abandon(const absl::Status& cause) {
+  std::lock_guard lock(mutex_);
+  AbandonLocked(cause);
+}
+
+void NetworkWorker::AbandonLocked(const absl::Status& cause) {
   if (worker_ == nullptr) return;
   Farewell farewell{};
   farewell.code = static_cast<int32_t>(cause.code());
@@ -421,7 +473,7 @@ void NetworkWorker::Abandon(const absl::Status& cause) {
   const size_t first = operations_.size();
   for (auto& [rank, peer] : peers_) {
     if (peer.endpoint == nullptr || peer.failure != UCS_OK) continue;
-    StartSend(rank, kFarewellTag, &farewell, offsetof(Farewell, text) + farewell.length);
+    operations_.push_back(Send(rank, kFarewellTag, &farewell, offsetof(Farewell, text) + farewell.length));
   }
   const auto deadline = steady_clock::now() + kFarewell;
   for (size_t i = first; i < operations_.size() && steady_clock::now() < deadline;) {
@@ -442,16 +494,18 @@ void NetworkWorker::Close() {
   const auto open = [&] {
     bool any = false;
     for (Operation& operation : operations_) any |= !Complete(operation);
+    for (const auto& send : background_) any |= !Complete(send->operation);
     return any;
   };
   const auto deadline = steady_clock::now() + kForcedClose;
   while (open() && steady_clock::now() < deadline) ucp_worker_progress(worker_);
-  for (Operation& operation : operations_) {
+  const auto forget = [](Operation& operation) {
     operation.status = UCS_ERR_CANCELED;
-    if (operation.request == nullptr) continue;
     // Not even closing completed it; destroying the worker ends it.
-    ucp_request_free(std::exchange(operation.request, nullptr));
-  }
+    if (operation.request != nullptr) ucp_request_free(std::exchange(operation.request, nullptr));
+  };
+  for (Operation& operation : operations_) forget(operation);
+  for (const auto& send : background_) forget(send->operation);
   ucp_worker_destroy(std::exchange(worker_, nullptr));
 }
 

@@ -10,12 +10,14 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "core/comm/scratch.h"
 #include "core/comm/wait.h"
 
 namespace omserve {
@@ -58,10 +60,11 @@ struct MessageTag {
 };
 
 // One rank's end of the network, for one epoch: it is made and closed with its hub, so nothing of an older
-// epoch can reach it. Used by one thread at a time; messages move only while that thread is inside a call.
+// epoch can reach it. Used by one thread at a time, and by the one that moves what is sent in the background (Outbox):
+// messages move only while a thread is inside a call.
 //
 // Memory handed to UCX may be touched by it until the operation is complete. Therefore no call leaves an
-// operation behind: it waits for all of them, or, when the wait is ended by an error, abandons the worker,
+// operation on the caller's memory behind: it waits for all of them, or, when the wait is ended by an error, abandons the worker,
 // which cancels what can be cancelled and then destroys UCX's worker; after that UCX has no thread, queue or
 // registration left that could write to that memory. (With error handling on, as here, UCX moves data between
 // processes of one machine through its own queues, copied out by the receiver, never by a peer's direct
@@ -88,6 +91,13 @@ class NetworkWorker {
   absl::Status Wait(size_t operation, const CallScope& scope);
   // Waits for all, and starts counting anew.
   absl::Status WaitAll(const CallScope& scope);
+
+  // Copies a message and begins to send it; the memory for that is kept for later ones. False when kBackgroundSends are
+  // on their way already. Messages with the same peer and tag, sent this way or the other, arrive in the order begun.
+  static constexpr int kBackgroundSends = 4;
+  bool StartBackgroundSend(int peer, MessageTag tag, const void* data, size_t bytes);
+  // Moves what is sent in the background; true when all of it is out. An error leaves the worker to be abandoned.
+  absl::StatusOr<bool> AdvanceBackground();
 
   // For the owner of several workers: looks without waiting. True when all operations are complete (and
   // forgets them); an error leaves the worker abandoned.
@@ -116,6 +126,11 @@ class NetworkWorker {
     ucs_status_t status = UCS_OK;
   };
 
+  struct BackgroundSend {
+    Operation operation;
+    Scratch data;
+  };
+
   // The last message of a worker that was abandoned.
   struct Farewell {
     int32_t code;
@@ -125,6 +140,11 @@ class NetworkWorker {
 
   NetworkWorker(int rank, ucp_worker_h worker, std::atomic<uint64_t>* sent_bytes)
       : rank_(rank), sent_bytes_(sent_bytes), worker_(worker) {}
+
+  // Those without a lock of their own, for callers that hold mutex_.
+  Operation Send(int peer, MessageTag tag, const void* data, size_t bytes);
+  void AbandonLocked(const absl::Status& cause);
+  absl::StatusOr<bool> AdvanceBackgroundLocked();
 
   static void OnPeerFailure(void* peer, ucp_ep_h endpoint, ucs_status_t status);
   // Updates `operation`; true when it is complete.
@@ -143,11 +163,14 @@ class NetworkWorker {
 
   const int rank_;
   std::atomic<uint64_t>* const sent_bytes_;
+  std::mutex mutex_;  // held inside every call; guards all that follows but address_
   std::string address_;
   ucp_worker_h worker_;  // null once abandoned
   int event_fd_ = -1;
   std::map<int, Peer> peers_;
   std::vector<Operation> operations_;
+  std::vector<std::unique_ptr<BackgroundSend>> background_;  // on their way
+  std::vector<std::unique_ptr<BackgroundSend>> spare_;
   Farewell heard_farewell_{};
 };
 

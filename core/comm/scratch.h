@@ -29,6 +29,8 @@ class Scratch {
     }
     return memory_.get();
   }
+  // What Get gave last.
+  const std::byte* data() const { return memory_.get(); }
 
  private:
   struct Free {
