@@ -19,6 +19,7 @@
 #include "core/base/file.h"
 #include "core/base/status.h"
 #include "core/build/build.h"
+#include "core/build/describe.h"
 #include "core/partition/choose.h"
 #include "core/partition/explain.h"
 #include "core/partition/plan_file.h"
@@ -46,6 +47,8 @@ ordered_json ToJson(const PlanSimulation& simulation) {
             {"bubble", state.bubble}};
   };
   return {{"seconds", simulation.latency},
+          {"micro_batches", simulation.micro_batches},
+          {"request_seconds", simulation.request_seconds},
           {"messages_beside_work", steady(simulation.overlapped)},
           {"messages_between_work", steady(simulation.steady)}};
 }
@@ -65,6 +68,13 @@ std::string Difference(double seconds, double before) {
   const double percent = 100 * (seconds / before - 1);
   if (std::abs(percent) < 0.05) return absl::StrCat(MillisecondsText(seconds), " (the same)");
   return absl::StrFormat("%s (%+.1f %%)", MillisecondsText(seconds), percent);
+}
+
+ModelInfo InputsAndOutputs(const Graph& graph) {
+  ModelInfo info;
+  for (int32_t id : graph.inputs()) info.inputs.push_back({graph.node(id)->name(), graph.node(id)->output()});
+  for (const GraphOutput& output : graph.outputs()) info.outputs.push_back({output.name, graph.desc(output.value)});
+  return info;
 }
 
 // What the plan would be on a cluster that differs in one thing.
@@ -154,6 +164,9 @@ std::string ToText(const std::string& model, const PlanReport& report, const Pla
     absl::StrAppendFormat(&text, "  with requests in all stages these wait %.1f %% of the time; %.1f runs a second if nothing goes on beside messages\n",
                           100 * simulation.overlapped.bubble, RunsPerSecond(simulation, simulation.steady));
   }
+  if (simulation.micro_batches > 1) {
+    absl::StrAppend(&text, "  a request:  ", MillisecondsText(simulation.request_seconds), " in ", simulation.micro_batches, " micro-batches\n");
+  }
   absl::StrAppend(&text, "\n");
   Table stages({"STAGE", "DEVICES", "MESH", "TIME", "COMPUTE", "COMMUNICATION", "AT WORK", "MEMORY OF A DEVICE", "SENT, BY AXIS"});
   for (size_t s = 0; s < report.stages.size(); ++s) {
@@ -232,7 +245,11 @@ absl::StatusOr<int> RunPlan(Session& session, const PlanArguments& arguments) {
   ASSIGN_OR_RETURN(const Graph graph, PrepareModel(arguments.model, shapes, report_step, limit));
   ASSIGN_OR_RETURN_WITH(const Plan plan, PlanModel(graph, cluster, options, limit), "plan");
   ASSIGN_OR_RETURN(const PlanReport report, ExplainPlan(graph, cluster, plan));
-  ASSIGN_OR_RETURN(const PlanSimulation simulation, SimulatePlan(graph, cluster, plan, arguments.html.empty() ? 0 : kDrawnRuns));
+  PlanSimulationOptions simulate{.drawn_runs = arguments.html.empty() ? 0 : kDrawnRuns};
+  if (options.global_batch_size) {
+    ASSIGN_OR_RETURN(simulate.micro_batches, CountMicroBatches(InputsAndOutputs(graph), *options.global_batch_size));
+  }
+  ASSIGN_OR_RETURN(const PlanSimulation simulation, SimulatePlan(graph, cluster, plan, simulate));
 
   if (!arguments.save_plan.empty()) {
     RETURN_IF_ERROR(WriteFileAtomically(arguments.save_plan, PlanToText(graph, cluster, plan)));

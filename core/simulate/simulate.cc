@@ -168,19 +168,23 @@ absl::StatusOr<PipelineProgram> ProgramOf(const Graph& graph, const Cluster& clu
 }
 
 absl::StatusOr<PlanSimulation> SimulatePlan(const Graph& graph, const Cluster& cluster, const Plan& plan,
-                                            int drawn_runs) {
+                                            const PlanSimulationOptions& options) {
   PlanSimulation simulation;
   simulation.replicas = plan.num_replicas();
   ASSIGN_OR_RETURN(simulation.program, ProgramOf(graph, cluster, plan));
   ASSIGN_OR_RETURN(simulation.alone,
-                   SimulateRuns({simulation.program}, std::vector<SimulatedRun>(1), {.recorded_runs = std::min(1, drawn_runs)}));
+                   SimulateRuns({simulation.program}, std::vector<SimulatedRun>(1), {.recorded_runs = std::min(1, options.drawn_runs)}));
   simulation.latency = simulation.alone.seconds;
   ASSIGN_OR_RETURN(simulation.steady, FindSteadyState(simulation.program, /*overlap_sends=*/false));
   ASSIGN_OR_RETURN(simulation.overlapped, FindSteadyState(simulation.program, /*overlap_sends=*/true));
-  if (drawn_runs > 0) {
-    const std::vector<SimulatedRun> runs(static_cast<size_t>(drawn_runs));
+  // Replicas take turns.
+  simulation.micro_batches = options.micro_batches;
+  const int most = (options.micro_batches + simulation.replicas - 1) / simulation.replicas;
+  ASSIGN_OR_RETURN(simulation.request_seconds, MicroBatchedSeconds(simulation.program, most, /*overlap_sends=*/true));
+  if (options.drawn_runs > 0) {
+    const std::vector<SimulatedRun> runs(static_cast<size_t>(options.drawn_runs));
     ASSIGN_OR_RETURN(simulation.under_way,
-                     SimulateRuns({simulation.program}, runs, {.overlap_sends = true, .recorded_runs = drawn_runs}));
+                     SimulateRuns({simulation.program}, runs, {.overlap_sends = true, .recorded_runs = options.drawn_runs}));
   }
   return simulation;
 }

@@ -20,17 +20,22 @@ absl::StatusOr<PipelineProgram> ProgramOf(const Graph& graph, const Cluster& clu
 
 struct PlanSimulation {
   int replicas = 1;
-  PipelineProgram program;  // of one replica
-  double latency = 0;       // of a run that is alone
-  SteadyState steady;       // of a replica; messages occupy their stages
-  SteadyState overlapped;   // messages go beside the work of the stages
+  PipelineProgram program;     // of one replica
+  double latency = 0;          // of a run that is alone
+  int micro_batches = 1;       // runs of a request
+  double request_seconds = 0;  // of a request that is alone, its runs on all replicas; messages beside the work
+  SteadyState steady;          // of a replica; messages occupy their stages
+  SteadyState overlapped;      // messages go beside the work of the stages
   // To draw, with all events: a run that is alone, and the first runs of a full pipeline, messages beside the work.
   Simulation alone, under_way;
 };
 
-// `drawn_runs`: how many are in `under_way`; 0: nothing is kept to draw.
+struct PlanSimulationOptions {
+  int micro_batches = 1;  // runs that a request is split into
+  int drawn_runs = 0;     // how many are in `under_way`; 0: nothing is kept to draw
+};
 absl::StatusOr<PlanSimulation> SimulatePlan(const Graph& graph, const Cluster& cluster, const Plan& plan,
-                                            int drawn_runs = 0);
+                                            const PlanSimulationOptions& options = {});
 
 }  // namespace omserve
 

@@ -48,7 +48,7 @@ TEST(SimulateTest, ARunThatIsAloneTakesThePredictedTime) {
     options.stages = stages;
     const absl::StatusOr<Plan> plan = MakePlan(graph, cluster, options);
     ASSERT_TRUE(plan.ok()) << plan.status();
-    const absl::StatusOr<PlanSimulation> simulation = SimulatePlan(graph, cluster, *plan, 3);
+    const absl::StatusOr<PlanSimulation> simulation = SimulatePlan(graph, cluster, *plan, {.micro_batches = 4, .drawn_runs = 3});
     ASSERT_TRUE(simulation.ok()) << simulation.status();
     const double shared = SharedSeconds(*ExplainPlan(graph, cluster, *plan));
     EXPECT_NEAR(simulation->latency, plan->seconds - shared, 1e-12);
@@ -56,6 +56,9 @@ TEST(SimulateTest, ARunThatIsAloneTakesThePredictedTime) {
     // The plan counts what a stage receives, not what it sends.
     EXPECT_GE(simulation->steady.seconds_between_answers, plan->seconds_between_answers() - 1e-12);
     EXPECT_LE(simulation->overlapped.seconds_between_answers, simulation->steady.seconds_between_answers + 1e-12);
+    EXPECT_GE(simulation->request_seconds, 3 * simulation->overlapped.seconds_between_answers);
+    EXPECT_LE(simulation->request_seconds, 4 * simulation->latency + 1e-12);
+    EXPECT_EQ(simulation->request_seconds < 3.9 * simulation->latency, stages > 1);
     EXPECT_EQ(simulation->under_way.runs.size(), 3u);
     EXPECT_EQ(simulation->under_way.events.back().run, 2);
   }

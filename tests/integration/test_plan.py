@@ -51,6 +51,20 @@ def test_simulation(omctl, model):
     assert 0 <= beside["bubble"] < 1 and all(share > 0 for share in between["stages_at_messages"])
 
 
+def test_a_request_in_micro_batches(omctl, model, tmp_path):
+    policy = tmp_path / "policy.json"
+    policy.write_text(json.dumps({"graph_parallel_option": {
+        "auto": False, "global_batch_size": 512, "pipeline_parallel_option": {"pipe_stage_num": 3}}}))
+    cluster = tmp_path / "cluster.json"
+    items = [{"item_id": i} for i in range(3)]
+    cluster.write_text(json.dumps({"cluster": [{"cluster_nodes": [{"node_id": 0, "is_local": True, "item_list": items}]}],
+                                   "item_def": [{"item_type": "cpu"}]}))
+    simulation = plan(omctl, model, "--parallel", policy, "--cluster-config", cluster)["simulation"]
+    assert simulation["micro_batches"] == 8
+    between = simulation["messages_beside_work"]["seconds_between_answers"]
+    assert simulation["request_seconds"] == pytest.approx(simulation["seconds"] + 7 * between, rel=0.02)
+
+
 def test_page(omctl, model, tmp_path):
     page = tmp_path / "plan.html"
     plan(omctl, model, "--tensor-parallel", 2, "--html", page)
