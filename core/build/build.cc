@@ -88,6 +88,9 @@ absl::StatusOr<SlicedModel> MakeModel(const std::string& model_path, const Build
   std::string name = options.model_name;
   if (name.empty()) name = std::filesystem::path(model_path).stem().string();
   ModelInfo info = DescribeModel(graph, name, model_path);
+  if (options.parallel && options.parallel->global_batch_size) {
+    ASSIGN_OR_RETURN(info.micro_batches, CountMicroBatches(info, *options.parallel->global_batch_size));
+  }
   if (!options.parallel) return Replicate(std::move(graph), std::move(info), options.cluster);
   return CutModel(std::move(graph), std::move(info), options.cluster, *options.parallel, progress, limit);
 }
@@ -100,9 +103,6 @@ absl::StatusOr<SlicedModel> BuildModel(const std::string& model_path, const Buil
   std::set<std::string> needed;
   for (Graph& graph : model.graphs) MarkCustomOperators(graph, needed);
   model.info.stages = CountStages(model);
-  if (options.parallel && options.parallel->global_batch_size) {
-    ASSIGN_OR_RETURN(model.info.micro_batches, CountMicroBatches(model.info, *options.parallel->global_batch_size));
-  }
   if (!needed.empty()) model.info.build["custom_operators"] = absl::StrJoin(needed, ", ");
   return model;
 }

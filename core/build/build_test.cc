@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "core/build/describe.h"
 #include "core/import/onnx/test_models.h"
 #include "core/om/om_file.h"
 #include "gmock/gmock.h"
@@ -47,6 +48,44 @@ class BuildTest : public testing::Test {
 
   const std::string folder_;
 };
+
+TEST_F(BuildTest, StagesAreTheSlicesThatShareNoCollective) {
+  struct Case {
+    int tensor, stages;
+  };
+  for (const Case& c : {Case{1, 1}, Case{2, 1}, Case{1, 2}, Case{2, 2}}) {
+    BuildOptions options = TensorParallel(c.tensor * c.stages, c.tensor);
+    options.parallel->pipeline_stages = c.stages;
+    const auto model = BuildModel(Mlp(), options, {}, {});
+    ASSERT_TRUE(model.ok()) << model.status();
+    EXPECT_EQ(model->info.stages, c.stages) << c.tensor;
+    EXPECT_EQ(model->info.micro_batches, 1);
+  }
+}
+
+TEST_F(BuildTest, MicroBatchesAreCountedByTheBatchOfTheModel) {
+  BuildOptions options = TensorParallel(2, 2);
+  options.parallel->global_batch_size = 6;
+  const auto model = BuildModel(Mlp(), options, {}, {});
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ(model->info.micro_batches, 3);
+  EXPECT_EQ(model->info.inputs[0].desc.shape, (Shape{2, 8}));
+  EXPECT_EQ(model->info.request_inputs()[0].desc.shape, (Shape{6, 8}));
+  EXPECT_EQ(model->info.request_outputs()[0].desc.shape, (Shape{6, 4}));
+
+  options.parallel->global_batch_size = 5;
+  EXPECT_THAT(BuildModel(Mlp(), options, {}, {}).status().ToString(),
+              HasSubstr("EF1001: global_batch_size 5 is not a multiple of the batch 2 that the model is built for"));
+
+  ModelInfo info;
+  info.inputs = {{"x", {DataType::kFloat, {2, 8}}}, {"scale", {DataType::kFloat, {}}}};
+  info.outputs = {{"y", {DataType::kFloat, {2, 4}}}};
+  EXPECT_EQ(*CountMicroBatches(info, 8), 4);
+  info.outputs[0].desc.shape = {4, 2};
+  EXPECT_THAT(CountMicroBatches(info, 8).status().ToString(), HasSubstr("'y' has shape [4,2] and 'x' begins with 2"));
+  info.outputs[0].desc.shape = {};
+  EXPECT_FALSE(CountMicroBatches(info, 8).ok());
+}
 
 TEST_F(BuildTest, WritesAnOmForTwoDevices) {
   std::vector<std::string> phases;
