@@ -102,7 +102,6 @@ absl::StatusOr<SlicedModel> BuildModel(const std::string& model_path, const Buil
   ASSIGN_OR_RETURN(SlicedModel model, MakeModel(model_path, options, progress, limit));
   std::set<std::string> needed;
   for (Graph& graph : model.graphs) MarkCustomOperators(graph, needed);
-  model.info.stages = CountStages(model);
   if (!needed.empty()) model.info.build["custom_operators"] = absl::StrJoin(needed, ", ");
   return model;
 }

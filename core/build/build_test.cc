@@ -49,7 +49,7 @@ class BuildTest : public testing::Test {
   const std::string folder_;
 };
 
-TEST_F(BuildTest, StagesAreTheSlicesThatShareNoCollective) {
+TEST_F(BuildTest, StagesAreThoseOfThePlan) {
   struct Case {
     int tensor, stages;
   };

@@ -25,6 +25,7 @@ absl::StatusOr<SlicedModel> CutModel(Graph graph, ModelInfo info, const Cluster&
          absl::StrCat(plan.num_replicas(), " x ", plan.num_stages(), " x mesh ", plan.stages[0].ToString()));
   report("cut", 0, "");
   ASSIGN_OR_RETURN_WITH(CutGraph cut, Lower(graph, cluster, plan), "cut");
+  info.stages = plan.num_stages();
   info.build["plan"] = Summarize(graph, plan, cut.slices[0]);
   info.build["plan_file"] = PlanToText(graph, cluster, plan);
   info.build.merge(DeploymentAttributes(graph, cluster, plan));

@@ -18,8 +18,8 @@ int64_t WeightBytes(const Graph& slice);
 // Name, devices and weights of a slice; its inputs are those of the model in order, its outputs are left to the caller.
 SliceInfo DescribeSlice(const Graph& slice, std::vector<LogicalDeviceId> devices);
 
-// Slices that share a collective run in step; what only messages connect may work on different runs. The number of such
-// parts.
+// Of slices made by the user: those that share a collective run in step, what only messages connect may work on different
+// runs. The number of such parts.
 int CountStages(const SlicedModel& model);
 
 // Runs for a request of `global_batch_size` rows. INVALID_ARGUMENT when the first dimension of an input or output is not

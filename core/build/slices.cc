@@ -210,6 +210,7 @@ absl::StatusOr<SlicedModel> BuildSlices(const BuildOptions& options, const Progr
   RETURN_IF_ERROR(limit.Check("the build"));
   ASSIGN_OR_RETURN(JoinedSlices joined, JoinSlices(relation, std::move(slices)));
   SlicedModel model = Describe(options, relation, std::move(joined));
+  model.info.stages = CountStages(model);
   report("plan", 1, model.info.build["plan"]);
   return model;
 }

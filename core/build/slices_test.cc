@@ -99,6 +99,7 @@ TEST(SlicesTest, TensorParallelEqualsTheWhole) {
   ASSERT_TRUE(model.ok()) << model.status();
   EXPECT_EQ(model->info.name, "s0");
   EXPECT_EQ(model->info.slices[1].name, "s1.air");
+  EXPECT_EQ(model->info.stages, 1);
   EXPECT_THAT(model->info.slices[1].devices, ElementsAre(LogicalDeviceId{0, 0, 1, 0}));
   EXPECT_EQ(model->info.inputs, (std::vector<NamedDesc>{{"x", {DataType::kFloat, {3, 4}}}}));
   EXPECT_EQ(model->info.outputs, (std::vector<NamedDesc>{{"y", {DataType::kFloat, {3, 4}}}}));
@@ -133,6 +134,7 @@ TEST(SlicesTest, PipelineEqualsTheWhole) {
   EXPECT_TRUE(model->info.slices[1].inputs.empty());
   EXPECT_TRUE(model->info.slices[0].outputs.empty());
   EXPECT_EQ(model->info.groups, (std::vector<HcomGroup>{{"omserve_flow_0_1", {0, 1}}}));
+  EXPECT_EQ(model->info.stages, 2);
   const auto outputs = RunThroughOm(*model, {kX});
   ASSERT_TRUE(outputs.ok()) << outputs.status();
   EXPECT_EQ(Floats((*outputs)[0]), Expected(true));
@@ -166,6 +168,7 @@ TEST(SlicesTest, MeshOfPipelineAndTensorEqualsTheWhole) {
   // Two replicas, since each slice names two devices.
   EXPECT_THAT(model->info.slices[3].devices, ElementsAre(LogicalDeviceId{0, 0, 3, 0}, LogicalDeviceId{0, 0, 7, 0}));
   EXPECT_THAT(model->info.build.at("plan"), HasSubstr("2 replicas"));
+  EXPECT_EQ(model->info.stages, 2);
   const auto outputs = RunThroughOm(*model, {kX});
   ASSERT_TRUE(outputs.ok()) << outputs.status();
   EXPECT_EQ(Floats((*outputs)[0]), Expected(true));
