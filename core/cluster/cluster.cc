@@ -35,13 +35,15 @@ int Cluster::num_nodes() const {
 LinkCost Cluster::Link(int a, int b) const {
   const LogicalDeviceId& x = devices_[static_cast<size_t>(a)].id;
   const LogicalDeviceId& y = devices_[static_cast<size_t>(b)].id;
-  return x.cluster == y.cluster && x.node == y.node ? intra_node_ : inter_node_;
+  return x.cluster == y.cluster && x.node == y.node ? intra_node_.link : inter_node_.link;
 }
 
 Cluster Cluster::Scaled(double link_bandwidth, double memory) const {
   Cluster scaled = *this;
-  scaled.intra_node_.beta_seconds_per_byte /= link_bandwidth;
-  scaled.inter_node_.beta_seconds_per_byte /= link_bandwidth;
+  for (LevelCosts* level : {&scaled.intra_node_, &scaled.inter_node_}) {
+    level->link.beta_seconds_per_byte /= link_bandwidth;
+    level->speed *= link_bandwidth;
+  }
   for (ClusterDevice& device : scaled.devices_) {
     device.memory_bytes = static_cast<int64_t>(static_cast<double>(device.memory_bytes) * memory);
   }

@@ -5,11 +5,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "core/cluster/collective_algorithms.h"
 #include "core/cluster/operator_cost.h"
 
 namespace omserve {
@@ -30,14 +32,6 @@ struct LogicalDeviceId {
   auto operator<=>(const LogicalDeviceId&) const = default;
 };
 
-// Time of moving n bytes over one link: alpha + n * beta.
-struct LinkCost {
-  double alpha_seconds = 0;           // per message
-  double beta_seconds_per_byte = 0;   // 1 / bandwidth
-
-  double Time(double bytes) const { return alpha_seconds + bytes * beta_seconds_per_byte; }
-};
-
 struct ClusterDevice : OperatorRates {
   LogicalDeviceId id;
   std::string type;          // item_type: "Ascend910B1", "cpu"
@@ -45,7 +39,27 @@ struct ClusterDevice : OperatorRates {
   std::shared_ptr<const MeasuredOperators> measured;  // of the device type; null: nothing
 };
 
-enum class CollectiveKind { kAllReduce, kAllGather, kReduceScatter, kAllToAll, kBroadcast, kSendReceive };
+// The links of one level: inside a node, or between nodes.
+struct LevelCosts {
+  LinkCost link;                // of one device
+  std::optional<double> gamma;  // seconds per byte of a local reduction; absent: from the devices' memory
+  Topology topology = Topology::kSwitch;
+  std::shared_ptr<const CollectiveCurves> measured;  // null: nothing
+  double speed = 1;                                  // Scaled: measured curves are for links 1/speed as fast
+};
+
+// A group of devices that do a collective while others do the same, as far as its price goes.
+struct ConcurrentGroup {
+  int size = 1, nodes = 1;
+  int most_per_node = 1, least_per_node = 1;
+  double slowest_memory = 0;
+  // How many messages share the busiest link or network interface: when each member talks to its neighbour, and when all
+  // talk across the group at once.
+  double load_inside = 1, ring_load_between = 1, any_load_between = 1;
+  double load_inside_alone = 1;  // when only this group is at work
+
+  auto operator<=>(const ConcurrentGroup&) const = default;
+};
 
 class Cluster {
  public:
@@ -71,17 +85,28 @@ class Cluster {
   LinkCost Link(int a, int b) const;
 
   // Time in seconds of one collective over the devices at `positions`, each with `bytes` of payload: all-reduce: the
-  // buffer; all-gather: the whole output; reduce-scatter: the whole input; all-to-all: the local buffer. α–β models of
-  // ring, halving-doubling, tree and hierarchical algorithms (reference: Thakur et al. 2005); the cheapest wins.
+  // buffer; all-gather: the whole output; reduce-scatter: the whole input; all-to-all: the local buffer. What was measured
+  // (ApplyCosts), else the cheapest algorithm, hierarchical ones over several nodes included.
   double CollectiveTime(CollectiveKind kind, const std::vector<int>& positions, double bytes) const;
+  // The same with the name of the algorithm.
+  CollectivePrice PriceCollective(CollectiveKind kind, const std::vector<int>& positions, double bytes) const;
+
+  // Groups that do the same collective at the same time (those along an axis of a mesh) share links. Finds out which,
+  // once; groups of equal price are returned once.
+  std::vector<ConcurrentGroup> Concurrent(const std::vector<std::vector<int>>& groups) const;
+  CollectivePrice PriceGroup(CollectiveKind kind, const ConcurrentGroup& group, double bytes) const;
+
+  // Takes over what a cost file says (format: docs/partitioning.md; what `omctl calibrate` writes). INVALID_ARGUMENT with
+  // the place in the file; the cluster is then as it was.
+  absl::Status ApplyCosts(absl::string_view json, absl::string_view source);
 
   // The file as it was read; stored in the OM.
   const std::string& source_json() const { return source_json_; }
 
  private:
   std::vector<ClusterDevice> devices_;  // by node, then item, then chip
-  LinkCost intra_node_;
-  LinkCost inter_node_;
+  LevelCosts intra_node_;
+  LevelCosts inter_node_;
   bool interface_per_item_ = false;  // each item has its own network interface; else those of a node share one
   std::string source_json_;
 };

@@ -57,6 +57,7 @@ struct NodeDef {
   std::optional<std::string> type;  // absent in the small form: then it describes every node
   std::optional<std::string> item_type;
   std::optional<double> link_bandwidth;  // bytes/s of the slowest stated link between its items
+  std::set<std::pair<int64_t, int64_t>> linked;  // pairs of items with an HCCS link of their own, lower id first
 };
 
 struct NodeEntry {
@@ -245,7 +246,9 @@ absl::StatusOr<NodeDef> ParseNodeDef(const JsonPlace& place) {
       if (ends.size() != 2) {
         return pair.Error(absl::StrCat("expected two items that are linked, found ", ends.size()));
       }
-      for (const JsonPlace& end : ends) RETURN_IF_ERROR(end.IntInRange(0, kMaxId).status());
+      ASSIGN_OR_RETURN(const int64_t a, ends[0].IntInRange(0, kMaxId));
+      ASSIGN_OR_RETURN(const int64_t b, ends[1].IntInRange(0, kMaxId));
+      if (link.name == "HCCS" && a != b) def.linked.emplace(std::min(a, b), std::max(a, b));
     }
   }
   return def;
@@ -371,6 +374,23 @@ absl::StatusOr<const ItemDef*> DefOfItems(const NodeEntry& node, const NodeDef* 
                                                  ", and no node_def says which of them its items are"));
 }
 
+// What the stated links between the items of a node amount to; a switch where they are neither all pairs nor one ring.
+Topology TopologyOf(const NodeDef& def, const std::vector<int64_t>& items) {
+  const size_t count = items.size();
+  if (count < 3) return Topology::kSwitch;
+  const auto linked = [&](size_t i, size_t j) {
+    return def.linked.contains({std::min(items[i], items[j]), std::max(items[i], items[j])});
+  };
+  size_t links = 0;
+  bool ring = true;
+  for (size_t i = 0; i < count; ++i) {
+    ring = ring && linked(i, (i + 1) % count);
+    for (size_t j = 0; j < i; ++j) links += linked(i, j);
+  }
+  if (links == count * (count - 1) / 2) return Topology::kFullMesh;
+  return ring && links == count ? Topology::kRing : Topology::kSwitch;
+}
+
 absl::Status CheckUnique(const JsonPlace& list, absl::string_view field, std::vector<std::string> names) {
   std::sort(names.begin(), names.end());
   auto twice = std::adjacent_find(names.begin(), names.end());
@@ -408,6 +428,7 @@ absl::StatusOr<Cluster> Cluster::FromJson(absl::string_view text, absl::string_v
   Network network;
   std::optional<double> link_bandwidth;
   std::optional<std::pair<std::string, size_t>> first_node;  // its path and number of items
+  std::optional<Topology> topology;
   bool all_cpu = true, every_item_has_ip = true;
   for (size_t c = 0; c < clusters.size(); ++c) {
     const JsonPlace& place = clusters[c];
@@ -447,6 +468,8 @@ absl::StatusOr<Cluster> Cluster::FromJson(absl::string_view text, absl::string_v
       }
       ItemDef items;
       if (item_def != nullptr) items = *item_def;
+      const Topology of_node = node_def != nullptr && items.chips == 1 ? TopologyOf(*node_def, node.items) : Topology::kSwitch;
+      topology = topology.value_or(of_node) == of_node ? of_node : Topology::kSwitch;
       all_cpu = all_cpu && items.is_cpu;
       every_item_has_ip = every_item_has_ip && node.every_item_has_ip;
       if (cluster.devices_.size() + node.items.size() * static_cast<size_t>(items.chips) > kMaxDevices) {
@@ -467,9 +490,10 @@ absl::StatusOr<Cluster> Cluster::FromJson(absl::string_view text, absl::string_v
     }
   }
 
-  cluster.intra_node_ = {all_cpu ? kSharedMemoryLatency : kCardLinkLatency,
+  cluster.intra_node_.link = {all_cpu ? kSharedMemoryLatency : kCardLinkLatency,
                          1 / link_bandwidth.value_or(all_cpu ? kSharedMemoryBandwidth : kCardLinkBandwidth)};
-  cluster.inter_node_ = network.stated ? network.link : LinkCost{kTcpLatency, 1 / kNetworkBandwidth};
+  cluster.inter_node_.link = network.stated ? network.link : LinkCost{kTcpLatency, 1 / kNetworkBandwidth};
+  cluster.intra_node_.topology = topology.value_or(Topology::kSwitch);
   // An address per item says that each card has its own network interface; else the node's is shared.
   cluster.interface_per_item_ = every_item_has_ip;
   return cluster;

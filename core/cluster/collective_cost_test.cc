@@ -1,3 +1,4 @@
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "core/cluster/cluster.h"
 #include "gtest/gtest.h"
@@ -94,6 +95,112 @@ TEST(CollectiveCostTest, GrowsWithBytesAndWithTheDistance) {
     // Two devices on two nodes are never faster than two on one.
     EXPECT_GT(cluster.CollectiveTime(kind, {0, 6}, 1e5), cluster.CollectiveTime(kind, {0, 1}, 1e5));
   }
+}
+
+// Groups along one axis of a mesh of `nodes` x `items`: inside the nodes, or one device of each.
+std::vector<std::vector<int>> Axis(int nodes, int items, bool inside) {
+  std::vector<std::vector<int>> groups;
+  for (int i = 0; i < (inside ? nodes : items); ++i) {
+    std::vector<int>& group = groups.emplace_back();
+    for (int j = 0; j < (inside ? items : nodes); ++j) group.push_back(inside ? i * items + j : j * items + i);
+  }
+  return groups;
+}
+
+TEST(CollectiveCostTest, GroupsAtOnceShareTheNetwork) {
+  const Cluster cluster = Nodes(2, 4);
+  const double alpha = 50e-6, beta = 1e-9, n = 2e6;
+  const std::vector<ConcurrentGroup> strided = cluster.Concurrent(Axis(2, 4, false));
+  ASSERT_EQ(strided.size(), 1u);  // all look alike
+  // Alone a pair has the network to itself; four pairs get a quarter each.
+  EXPECT_DOUBLE_EQ(cluster.CollectiveTime(CollectiveKind::kAllGather, {0, 4}, n), alpha + n / 2 * beta);
+  EXPECT_DOUBLE_EQ(cluster.PriceGroup(CollectiveKind::kAllGather, strided[0], n).seconds, alpha + n / 2 * 4 * beta);
+  // Groups inside their nodes share nothing: each device has its port.
+  const std::vector<ConcurrentGroup> consecutive = cluster.Concurrent(Axis(2, 4, true));
+  ASSERT_EQ(consecutive.size(), 1u);
+  EXPECT_DOUBLE_EQ(cluster.PriceGroup(CollectiveKind::kAllGather, consecutive[0], n).seconds,
+                   cluster.CollectiveTime(CollectiveKind::kAllGather, {0, 1, 2, 3}, n));
+}
+
+// What Galvatron measured for groups of eight on nodes of eight GPUs: 158 GB/s (of bus bandwidth) when a group is a node,
+// 16.2 GB/s when each group has one GPU of every node and all groups run at once: with the bandwidths of one link and of one
+// node's network, both follow from who shares what.
+TEST(CollectiveCostTest, ConsecutiveAndStridedGroups) {
+  std::string nodes;
+  for (int i = 0; i < 8; ++i) {
+    absl::StrAppend(&nodes, i == 0 ? "" : ",", "{\"node_id\":", i, ",\"item_list\":[");
+    for (int j = 0; j < 8; ++j) absl::StrAppend(&nodes, j == 0 ? "" : ",", "{\"item_id\":", j, "}");
+    absl::StrAppend(&nodes, "]}");
+  }
+  Cluster cluster =
+      Cluster::FromJson(absl::StrCat(R"({"cluster":[{"cluster_nodes":[)", nodes,
+                                     R"(],"nodes_topology":{"protocol":"RDMA:1037Gb"}}],
+          "node_def":[{"item_type":"Ascend910","item_topology":[{"links_mode":"HCCS:1264Gb"}]}],
+          "item_def":[{"item_type":"Ascend910"}]})"),
+                        "test")
+          .value();
+  ASSERT_TRUE(cluster.ApplyCosts(R"({"omserve_costs":{"links":{"intra_node":{"gamma_seconds_per_byte":0},
+                                                       "inter_node":{"gamma_seconds_per_byte":0}}}})",
+                                 "test")
+                  .ok());
+  const double n = 1e9;
+  const auto bus_bandwidth = [&](bool inside) {
+    const std::vector<ConcurrentGroup> groups = cluster.Concurrent(Axis(8, 8, inside));
+    EXPECT_EQ(groups.size(), 1u);
+    return 2 * 7 / 8.0 * n / cluster.PriceGroup(CollectiveKind::kAllReduce, groups[0], n).seconds;
+  };
+  EXPECT_NEAR(bus_bandwidth(true), 158e9, 0.05 * 158e9);
+  EXPECT_NEAR(bus_bandwidth(false), 16.2e9, 0.05 * 16.2e9);
+}
+
+Cluster OneNode(absl::string_view topology) {
+  Cluster cluster = Cluster::Local(8);
+  EXPECT_TRUE(cluster
+                  .ApplyCosts(absl::StrCat(R"({"omserve_costs":{"links":{"intra_node":{"topology":")", topology,
+                                           R"(","alpha_seconds":0,"bytes_per_second":1e9,"gamma_seconds_per_byte":0}}}})"),
+                              "test")
+                  .ok());
+  return cluster;
+}
+
+TEST(CollectiveCostTest, ContentionInsideANode) {
+  const double n = 1e6;
+  const auto seconds = [&](absl::string_view topology, const std::vector<std::vector<int>>& groups) {
+    const Cluster cluster = OneNode(topology);
+    const std::vector<ConcurrentGroup> all = cluster.Concurrent(groups);
+    return cluster.PriceGroup(CollectiveKind::kAllGather, all[0], n).seconds;
+  };
+  const std::vector<std::vector<int>> near = {{0, 1}, {2, 3}, {4, 5}, {6, 7}};
+  const std::vector<std::vector<int>> far = {{0, 4}, {1, 5}, {2, 6}, {3, 7}};
+  EXPECT_DOUBLE_EQ(seconds("switch", near), n / 2 * 1e-9);
+  EXPECT_DOUBLE_EQ(seconds("switch", far), n / 2 * 1e-9);
+  // On a ring of eight, partners four places apart: each link carries four messages in its direction.
+  EXPECT_DOUBLE_EQ(seconds("ring", near), n / 2 * 1e-9);
+  EXPECT_DOUBLE_EQ(seconds("ring", far), 4 * n / 2 * 1e-9);
+  // All eight devices on one medium.
+  EXPECT_DOUBLE_EQ(seconds("bus", near), 8 * n / 2 * 1e-9);
+  EXPECT_DOUBLE_EQ(seconds("bus", {{0, 1}}), 2 * n / 2 * 1e-9);
+}
+
+TEST(CollectiveCostTest, LinksOfTheClusterFileMakeAFullMeshOrARing) {
+  const auto seconds = [](absl::string_view links) {
+    const Cluster cluster = Cluster::FromJson(absl::StrCat(R"({"cluster":[{"cluster_nodes":[{"node_id":0,"item_list":[
+        {"item_id":0},{"item_id":1},{"item_id":2},{"item_id":3}]}]}],"node_def":[{"item_type":"Ascend910",
+        "item_topology":[{"links_mode":"HCCS:80Gb","links":[)", links, R"(]}]}],"item_def":[{"item_type":"Ascend910"}]})"),
+                                              "test").value();
+    return cluster.PriceCollective(CollectiveKind::kAllGather, {0, 1, 2, 3}, 4e6);
+  };
+  EXPECT_EQ(seconds("[0,1],[0,2],[0,3],[1,2],[1,3],[2,3]").algorithm, "full mesh, one shot");
+  EXPECT_DOUBLE_EQ(seconds("[0,1],[0,2],[0,3],[1,2],[1,3],[2,3]").seconds, 5e-6 + 1e6 / 1e10);
+  EXPECT_EQ(seconds("[0,1],[1,2],[2,3],[3,0]").algorithm, "Bruck");
+  EXPECT_EQ(seconds("[0,1]").algorithm, "Bruck");
+}
+
+TEST(CollectiveCostTest, TheAlgorithmIsTold) {
+  const Cluster cluster = Nodes(2, 4);
+  EXPECT_EQ(cluster.PriceCollective(CollectiveKind::kAllReduce, FirstN(8), 4096).algorithm, "hierarchical");
+  EXPECT_EQ(cluster.PriceCollective(CollectiveKind::kSendReceive, {0, 5}, 4096).algorithm, "direct");
+  EXPECT_EQ(cluster.PriceCollective(CollectiveKind::kAllReduce, {0}, 4096).algorithm, "");
 }
 
 }  // namespace

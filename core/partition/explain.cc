@@ -206,17 +206,14 @@ class Explainer {
 std::string Describe(const ReshardStep& step) {
   std::string axes = absl::StrJoin(
       step.axes, ".", [](std::string* out, int8_t axis) { absl::StrAppend(out, static_cast<int>(axis)); });
+  const std::string over = absl::StrCat(" over axes ", axes, step.algorithm.empty() ? "" : absl::StrCat(" (", step.algorithm, ")"));
   switch (step.kind) {
-    case ReshardStep::Kind::kSlice:
-      return absl::StrCat("slice of dimension ", step.dim, " over axes ", axes);
-    case ReshardStep::Kind::kAllGather:
-      return absl::StrCat("all-gather of dimension ", step.dim, " over axes ", axes);
-    case ReshardStep::Kind::kAllReduce:
-      return absl::StrCat("all-reduce over axes ", axes);
-    case ReshardStep::Kind::kReduceScatter:
-      return absl::StrCat("reduce-scatter to dimension ", step.dim, " over axes ", axes);
+    case ReshardStep::Kind::kSlice: return absl::StrCat("slice of dimension ", step.dim, over);
+    case ReshardStep::Kind::kAllGather: return absl::StrCat("all-gather of dimension ", step.dim, over);
+    case ReshardStep::Kind::kAllReduce: return absl::StrCat("all-reduce", over);
+    case ReshardStep::Kind::kReduceScatter: return absl::StrCat("reduce-scatter to dimension ", step.dim, over);
     case ReshardStep::Kind::kAllToAll:
-      return absl::StrCat("all-to-all from dimension ", step.dim, " to ", step.to_dim, " over axes ", axes);
+      return absl::StrCat("all-to-all from dimension ", step.dim, " to ", step.to_dim, over);
   }
   return "";
 }

@@ -3,12 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <map>
 #include <queue>
-#include <set>
-#include <string>
-
-#include "absl/strings/str_cat.h"
 
 namespace omserve {
 namespace {
@@ -25,43 +20,35 @@ void Append(AxisList* list, const AxisList& axes) { list->insert(list->end(), ax
 
 }  // namespace
 
-const std::vector<std::vector<int>>& Resharder::DistinctGroups(const AxisList& axes) const {
+const std::vector<ConcurrentGroup>& Resharder::GroupsOver(const AxisList& axes) const {
   auto [it, fresh] = groups_.try_emplace(axes);
   if (!fresh) return it->second;
-  std::set<std::string> seen;
-  for (const std::vector<int>& group : mesh_.Groups(axes)) {
-    std::vector<int> positions;
-    std::map<std::pair<int, int>, int> nodes;
-    std::string look;
-    for (int rank : group) {
-      const int position = mesh_.device(rank);
-      const ClusterDevice& device = cluster_.devices()[static_cast<size_t>(position)];
-      positions.push_back(position);
-      const int node = nodes.try_emplace({device.id.cluster, device.id.node}, static_cast<int>(nodes.size())).first->second;
-      absl::StrAppend(&look, node, ".", device.id.item, ".", device.id.chip, ".", device.type, " ");
-    }
-    if (seen.insert(std::move(look)).second) it->second.push_back(std::move(positions));
+  std::vector<std::vector<int>> groups = mesh_.Groups(axes);
+  for (std::vector<int>& group : groups) {
+    for (int& member : group) member = mesh_.device(member);
   }
+  it->second = cluster_.Concurrent(groups);
   return it->second;
 }
 
-double Resharder::CollectiveSeconds(CollectiveKind kind, const AxisList& axes, double payload) const {
-  double slowest = 0;
-  for (const std::vector<int>& positions : DistinctGroups(axes)) {
-    slowest = std::max(slowest, cluster_.CollectiveTime(kind, positions, payload));
+CollectivePrice Resharder::PriceCollective(CollectiveKind kind, const AxisList& axes, double payload) const {
+  CollectivePrice slowest;
+  for (const ConcurrentGroup& group : GroupsOver(axes)) {
+    const CollectivePrice price = cluster_.PriceGroup(kind, group, payload);
+    if (price.seconds > slowest.seconds) slowest = price;
   }
   return slowest;
 }
 
 double Resharder::AllReduceSeconds(const AxisList& axes, double bytes) const {
-  return kStepSeconds + CollectiveSeconds(CollectiveKind::kAllReduce, axes, bytes);
+  return kStepSeconds + PriceCollective(CollectiveKind::kAllReduce, axes, bytes).seconds;
 }
 
 double Resharder::AllGatherSeconds(const AxisList& axes, double bytes) const {
-  return kStepSeconds + CollectiveSeconds(CollectiveKind::kAllGather, axes, bytes);
+  return kStepSeconds + PriceCollective(CollectiveKind::kAllGather, axes, bytes).seconds;
 }
 
-double Resharder::Price(const ReshardStep& step, const Sharding& before, const TensorDesc& desc) const {
+CollectivePrice Resharder::Price(const ReshardStep& step, const Sharding& before, const TensorDesc& desc) const {
   const double element = static_cast<double>(SizeOf(desc.type));
   const double local_before = static_cast<double>(NumElements(LocalShape(mesh_, before, desc.shape))) * element;
   const double local_after = static_cast<double>(NumElements(LocalShape(mesh_, step.after, desc.shape))) * element;
@@ -69,7 +56,7 @@ double Resharder::Price(const ReshardStep& step, const Sharding& before, const T
   CollectiveKind kind = CollectiveKind::kAllReduce;
   double payload = local_before;
   switch (step.kind) {
-    case ReshardStep::Kind::kSlice: return kStepSeconds + copy;
+    case ReshardStep::Kind::kSlice: return {kStepSeconds + copy, ""};
     case ReshardStep::Kind::kAllReduce: kind = CollectiveKind::kAllReduce; break;
     case ReshardStep::Kind::kReduceScatter: kind = CollectiveKind::kReduceScatter; break;
     case ReshardStep::Kind::kAllToAll: kind = CollectiveKind::kAllToAll; break;
@@ -81,7 +68,9 @@ double Resharder::Price(const ReshardStep& step, const Sharding& before, const T
   // Collectives work along dimension 0: cutting or joining another dimension rearranges the data locally.
   const bool rearranges = step.kind == ReshardStep::Kind::kAllToAll ||
                           (step.kind != ReshardStep::Kind::kAllReduce && step.dim > 0);
-  return kStepSeconds + CollectiveSeconds(kind, step.axes, payload) + (rearranges ? copy : 0);
+  CollectivePrice price = PriceCollective(kind, step.axes, payload);
+  price.seconds += kStepSeconds + (rearranges ? copy : 0);
+  return price;
 }
 
 std::vector<ReshardStep> Resharder::StepsFrom(const Sharding& from, const TensorDesc& desc) const {
@@ -89,8 +78,10 @@ std::vector<ReshardStep> Resharder::StepsFrom(const Sharding& from, const Tensor
   const int rank = static_cast<int>(desc.shape.size());
   auto add = [&](ReshardStep::Kind kind, int dim, int to_dim, const AxisList& axes, Sharding after) {
     if (!IsLegal(mesh_, after, desc.shape)) return;
-    ReshardStep step{kind, dim, to_dim, axes, std::move(after), 0};
-    step.seconds = WholeNanoseconds(Price(step, from, desc));
+    ReshardStep step{kind, dim, to_dim, axes, std::move(after), 0, ""};
+    const CollectivePrice price = Price(step, from, desc);
+    step.seconds = WholeNanoseconds(price.seconds);
+    step.algorithm = price.algorithm;
     steps.push_back(std::move(step));
   };
   const AxisMask unused = mesh_.all_axes() & ~from.UsedAxes();

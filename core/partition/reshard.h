@@ -26,6 +26,7 @@ struct ReshardStep {
   AxisList axes;
   Sharding after;
   double seconds = 0;
+  absl::string_view algorithm;  // of the collective, as priced
 };
 
 struct ReshardPath {
@@ -63,17 +64,17 @@ class Resharder {
 
   const Tree& TreeFrom(const Sharding& from, const TensorDesc& desc);
   std::vector<ReshardStep> StepsFrom(const Sharding& from, const TensorDesc& desc) const;
-  // The slowest of the groups that run along `axes`.
-  double CollectiveSeconds(CollectiveKind kind, const AxisList& axes, double payload) const;
-  double Price(const ReshardStep& step, const Sharding& before, const TensorDesc& desc) const;
+  // The slowest of the groups that run along `axes`, all at once.
+  CollectivePrice PriceCollective(CollectiveKind kind, const AxisList& axes, double payload) const;
+  CollectivePrice Price(const ReshardStep& step, const Sharding& before, const TensorDesc& desc) const;
 
   const Mesh& mesh_;
   const Cluster& cluster_;
-  // Groups over these axes, as positions in the cluster; of those with equal links, one.
-  const std::vector<std::vector<int>>& DistinctGroups(const AxisList& axes) const;
+  // The groups over these axes; of those of equal price, one.
+  const std::vector<ConcurrentGroup>& GroupsOver(const AxisList& axes) const;
 
   absl::flat_hash_map<std::pair<Shape, int>, absl::flat_hash_map<Sharding, std::unique_ptr<Tree>>> trees_;
-  mutable absl::flat_hash_map<AxisList, std::vector<std::vector<int>>> groups_;
+  mutable absl::flat_hash_map<AxisList, std::vector<ConcurrentGroup>> groups_;
 };
 
 }  // namespace omserve
