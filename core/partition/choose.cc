@@ -1,7 +1,10 @@
 #include "core/partition/choose.h"
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
+#include <tuple>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -41,27 +44,154 @@ std::vector<Sizes> Candidates(const ParallelOptions& options, int devices) {
   return candidates;
 }
 
-double ObjectiveOf(PlanObjective objective, const Plan& plan, int replicas) {
-  switch (objective) {
-    case PlanObjective::kLatency:
-      return plan.seconds;
-    case PlanObjective::kThroughput:
-      return plan.seconds_between_answers() / replicas;
-    case PlanObjective::kDecode:
-      return std::max(plan.seconds, plan.num_stages() * plan.seconds_between_answers());
-  }
-  return plan.seconds;
-}
-
 std::vector<int> DevicesOf(int replica, int count) {
   std::vector<int> devices(static_cast<size_t>(count));
   std::iota(devices.begin(), devices.end(), replica * count);
   return devices;
 }
 
-void AddReplicas(int replicas, Plan* plan) {
-  for (int r = 0; r < replicas; ++r) plan->replicas.push_back(DevicesOf(r, plan->num_ranks()));
-}
+// Tries candidates and keeps the best by an objective.
+class Chooser {
+ public:
+  Chooser(const Cluster& cluster, PlanObjective objective, PlanSearch& search, const WaitLimit& limit)
+      : cluster_(cluster), objective_(objective), search_(search), limit_(limit) {}
+
+  bool has_plan() const { return !kept_.empty(); }
+  // Of a plan that was found; the fewest.
+  int stages() const { return kept_.front().sizes.stages; }
+
+  // Other errors than that these sizes do not do.
+  absl::Status Try(const Sizes& sizes) {
+    for (const std::vector<int>& axes : MeshCandidates(cluster_, DevicesOf(0, sizes.tensor))) {
+      const absl::Status status = TryMesh(sizes, axes);
+      if (status.ok()) continue;
+      if (!absl::IsInvalidArgument(status) && !absl::IsResourceExhausted(status)) return status;
+      // Another size may do; when none does, that with the most devices per copy says most.
+      if (sizes.stages * sizes.tensor < failed_devices_) continue;
+      failed_devices_ = sizes.stages * sizes.tensor;
+      failure_ = status;
+    }
+    return absl::OkStatus();
+  }
+
+  // When nothing was found: why.
+  absl::Status Failure() {
+    if (lean_ && lean_->sizes.stages * lean_->sizes.tensor > failed_devices_) {
+      ASSIGN_OR_RETURN(const Staging staging, search_.Stage(lean_->devices(), lean_->sizes.stages, lean_->axes, limit_));
+      RETURN_IF_ERROR(search_.Solve(staging, kInfinity, limit_).status());
+    }
+    if (!failure_.ok()) return failure_;
+    return absl::InvalidArgumentError(
+        "EF1012: no replicas x stages x tensor parallel size agrees with what is asked");
+  }
+
+  Plan Best(bool all_tried) {
+    const Kept* winner = &kept_.front();
+    for (const Kept& kept : kept_) {
+      if (kept.value <= Allowed() && Rank(kept) < Rank(*winner)) winner = &kept;
+    }
+    Plan plan = search_.Write(winner->draft);
+    for (int r = 0; r < winner->sizes.replicas; ++r)
+      plan.replicas.push_back(DevicesOf(r, winner->sizes.stages * winner->sizes.tensor));
+    if (objective_ == PlanObjective::kLatency && winner->sizes.stages == 1) {
+      // Any of the sizes tried could have been taken.
+      plan.lower_bound = std::min(bound_, plan.seconds);
+      plan.exact = plan.exact && plan.seconds - plan.lower_bound <= 1e-9 * plan.seconds;
+    }
+    if (!all_tried) {
+      plan.exact = false;
+      absl::StrAppend(&plan.engine, ", not all sizes tried: the bound is of those tried");
+    }
+    return plan;
+  }
+
+ private:
+  static constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  // What is cut by an estimate must be this much worse than the best, for estimates are no bounds.
+  static constexpr double kEstimateSlack = 1.1;
+  // Devices that make a run this little faster serve more requests in further replicas.
+  static constexpr double kTimeSlack = 1.02;
+
+  struct Kept {
+    Sizes sizes;
+    PlanDraft draft;
+    double value = 0;  // of the objective
+  };
+  struct Lean {
+    Sizes sizes;
+    std::vector<int> axes;
+    double bytes = 0;
+    std::vector<int> devices() const { return DevicesOf(0, sizes.stages * sizes.tensor); }
+  };
+
+  double Objective(double seconds, double slowest, const Sizes& sizes) const {
+    switch (objective_) {
+      case PlanObjective::kLatency:
+        return seconds;
+      case PlanObjective::kThroughput:
+        return slowest / sizes.replicas;
+      case PlanObjective::kDecode:
+        return std::max(seconds, sizes.stages * slowest);
+    }
+    return seconds;
+  }
+
+  // The most that is not worse than the best found.
+  double Allowed() const { return objective_ == PlanObjective::kThroughput ? best_ : best_ * kTimeSlack; }
+
+  // Less is better, among plans that are as good by the objective.
+  std::tuple<double, double, int> Rank(const Kept& kept) const {
+    return {kept.draft.slowest() / kept.sizes.replicas, kept.draft.seconds, -kept.sizes.replicas};
+  }
+
+  absl::Status TryMesh(const Sizes& sizes, const std::vector<int>& axes) {
+    const std::vector<int> devices = DevicesOf(0, sizes.stages * sizes.tensor);
+    const Mesh mesh(DevicesOf(0, sizes.tensor), axes);
+    ASSIGN_OR_RETURN(const PlanFloor floor, search_.Floor(mesh, limit_));
+    const double memory = static_cast<double>(search_.MemoryOf(devices)), bytes = floor.weight_bytes / sizes.stages;
+    if (memory > 0 && bytes > memory) {
+      if (!lean_ || bytes < lean_->bytes) lean_ = Lean{sizes, axes, bytes};
+      return absl::OkStatus();
+    }
+    if (has_plan() && Objective(floor.seconds, floor.seconds / sizes.stages, sizes) > Allowed()) return absl::OkStatus();
+    double cutoff = kInfinity;
+    if (has_plan()) {
+      // The slowest stage takes at least its share of the sum.
+      cutoff = Allowed() * (objective_ == PlanObjective::kThroughput ? sizes.replicas * sizes.stages : 1);
+      if (sizes.stages > 1) {
+        // Sending is no faster than staying.
+        ASSIGN_OR_RETURN(const double alone, search_.SecondsAlone(mesh, limit_));
+        if (alone >= cutoff) return absl::OkStatus();
+      }
+    }
+    ASSIGN_OR_RETURN(const Staging staging, search_.Stage(devices, sizes.stages, axes, limit_));
+    if (has_plan() && sizes.stages > 1 &&
+        Objective(staging.seconds, staging.slowest, sizes) > kEstimateSlack * Allowed()) {
+      return absl::OkStatus();
+    }
+    ASSIGN_OR_RETURN(std::optional<PlanDraft> draft, search_.Solve(staging, cutoff, limit_));
+    if (!draft) return absl::OkStatus();
+    bound_ = std::min(bound_, draft->lower_bound);
+    const double value = Objective(draft->seconds, draft->slowest(), sizes);
+    best_ = std::min(best_, value);
+    if (value > Allowed()) return absl::OkStatus();
+    kept_.push_back({sizes, *std::move(draft), value});
+    kept_.erase(std::remove_if(kept_.begin(), kept_.end(), [&](const Kept& k) { return k.value > Allowed(); }),
+                kept_.end());
+    return absl::OkStatus();
+  }
+
+  const Cluster& cluster_;
+  const PlanObjective objective_;
+  PlanSearch& search_;
+  const WaitLimit& limit_;
+  std::vector<Kept> kept_;  // all that are as good as the best
+  double best_ = kInfinity;
+  double bound_ = kInfinity;  // of seconds, over all that were solved
+  std::optional<Lean> lean_;  // of those whose weights alone are too large, the nearest to fit
+  absl::Status failure_;
+  int failed_devices_ = 0;
+};
 
 }  // namespace
 
@@ -117,46 +247,29 @@ absl::StatusOr<Plan> PlanModel(const Graph& graph, const Cluster& cluster, const
     if (!sizes.pipeline_stages) sizes.pipeline_stages = 1;
   }
   std::vector<Sizes> candidates = Candidates(sizes, cluster.num_devices());
-  // A pipeline makes one run no faster: for latency it is for models that fit no other way.
-  const bool stages_last = options.objective == PlanObjective::kLatency;
-  if (stages_last) {
-    std::stable_sort(candidates.begin(), candidates.end(),
-                     [](const Sizes& a, const Sizes& b) { return a.stages < b.stages; });
-  }
+  // Those that promise most come first; what cannot be better than they are is then soon told. A pipeline makes
+  // one run no faster: for latency it is for models that fit no other way.
+  const bool latency = options.objective == PlanObjective::kLatency;
+  std::stable_sort(candidates.begin(), candidates.end(), [&](const Sizes& a, const Sizes& b) {
+    auto key = [&](const Sizes& s) {
+      return options.objective == PlanObjective::kThroughput ? std::pair(s.tensor, s.stages)
+                                                             : std::pair(latency ? s.stages : 0, -s.tensor);
+    };
+    return key(a) < key(b);
+  });
   const absl::Time end = absl::Now() + plan_options.solve.time_budget;
-  std::optional<Plan> best;
-  absl::Status failure;
+  Chooser chooser(cluster, options.objective, *search, limit);
+  bool all_tried = true;
   for (const Sizes& candidate : candidates) {
-    if (stages_last && best && candidate.stages > best->num_stages()) break;
-    // Out of time: what was found stands, without a claim that nothing untried is better.
-    if (best && absl::Now() > end) {
-      best->exact = false;
-      best->engine = absl::StrCat(best->engine, ", not all sizes tried");
+    if (latency && chooser.has_plan() && candidate.stages > chooser.stages()) break;
+    if (chooser.has_plan() && absl::Now() > end) {
+      all_tried = false;
       break;
     }
-    absl::StatusOr<Plan> plan = search->Find(DevicesOf(0, candidate.stages * candidate.tensor),
-                                             candidate.stages, std::nullopt, limit);
-    if (!plan.ok()) {
-      // Another size may do; when none does, the last says most: it had the most devices per copy.
-      if (!absl::IsInvalidArgument(plan.status()) && !absl::IsResourceExhausted(plan.status()))
-        return plan.status();
-      failure = plan.status();
-      continue;
-    }
-    const int best_replicas = best ? best->num_replicas() : 1;
-    if (best && ObjectiveOf(options.objective, *plan, candidate.replicas) >=
-                    ObjectiveOf(options.objective, *best, best_replicas)) {
-      continue;
-    }
-    AddReplicas(candidate.replicas, &*plan);
-    best = *std::move(plan);
+    RETURN_IF_ERROR(chooser.Try(candidate));
   }
-  if (!best) {
-    if (!failure.ok()) return failure;
-    return absl::InvalidArgumentError(
-        "EF1012: no replicas x stages x tensor parallel size agrees with what is asked");
-  }
-  return *std::move(best);
+  if (!chooser.has_plan()) return chooser.Failure();
+  return chooser.Best(all_tried);
 }
 
 }  // namespace omserve

@@ -1,14 +1,18 @@
 // Folding: repeated layers of a model are solved once.
 //
-// A network made of shared tables shows by their identity which variables are copies of each other. In a run
-// of equal blocks that hang together by one variable each (the residual stream), a block becomes one table,
-// "cost of its inside for each pair (what comes in, what goes out)", made once by elimination; what is left
-// to search is a chain of such tables. The result is the optimum of the unfolded network.
+// A network made of shared tables shows by their identity which variables are copies of each other. Where only
+// one variable with a choice is alive (the residual stream between two halves of a layer), the network falls
+// apart into segments: a segment becomes one table, "cost of its inside for each pair (what comes in, what goes
+// out)", made once for all its copies by elimination; what is left is dynamic programming along a chain of such
+// tables. The result is the optimum of the unfolded network.
 #ifndef OMSERVE_CORE_PARTITION_FOLD_H_
 #define OMSERVE_CORE_PARTITION_FOLD_H_
 
+#include <cstdint>
+#include <memory>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "core/base/deadline.h"
 #include "core/partition/search/solve.h"
@@ -28,23 +32,32 @@ struct SharedNetwork {
   CostNetwork Expand() const;
 };
 
-// Equal blocks in a row: block k holds the variables [begin + k * period, begin + (k + 1) * period). Readers
-// outside a block read only the variable at `exit` in it, those of the next block at the same places for
-// every block.
-struct RepeatedRun {
-  int begin = 0;
-  int period = 0;
-  int blocks = 0;
-  int exit = 0;   // of a block, counted from its begin
-  int entry = 0;  // the variable the first block reads: begin + exit - period
+// The variables where a network falls apart, ascending: no edge between two variables that both have a choice
+// goes past them.
+std::vector<int> CutVariables(const SharedNetwork& network);
+
+class SolvedSegment;
+
+// Segments that were solved, by the identity of all that they are made of, so that networks which share tables
+// share segments. The tables must outlive the cache. Not thread-safe.
+class SegmentCache {
+ public:
+  // Looks into `shared` too, which must outlive this one, but adds nothing to it: for tables that soon go.
+  explicit SegmentCache(const SegmentCache* shared = nullptr) : shared_(shared) {}
+
+  // Null when it was not added; a null segment is one that is too large to be eliminated.
+  const std::shared_ptr<const SolvedSegment>* Find(const std::vector<uintptr_t>& look) const;
+  void Add(std::vector<uintptr_t> look, std::shared_ptr<const SolvedSegment> segment) {
+    segments_[std::move(look)] = std::move(segment);
+  }
+
+ private:
+  const SegmentCache* const shared_;
+  absl::flat_hash_map<std::vector<uintptr_t>, std::shared_ptr<const SolvedSegment>> segments_;
 };
 
-// Disjoint runs in ascending order. Each saves at least two blocks.
-std::vector<RepeatedRun> FindRepeatedRuns(const SharedNetwork& network);
-
-// As Solve on the expanded network, without memory rows. `runs`: of FindRepeatedRuns on a network of the same
-// form.
-absl::StatusOr<Solution> SolveFolded(const SharedNetwork& network, const std::vector<RepeatedRun>& runs,
+// As Solve on the expanded network, without memory rows.
+absl::StatusOr<Solution> SolveFolded(const SharedNetwork& network, SegmentCache& cache,
                                      const SolveOptions& options = {}, const WaitLimit& limit = {});
 
 }  // namespace omserve

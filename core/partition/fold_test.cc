@@ -6,6 +6,7 @@
 #include <random>
 
 #include "core/partition/plan.h"
+#include "core/partition/plan_search.h"
 #include "core/partition/testing/gpt_graph.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -62,9 +63,9 @@ TEST(FoldTest, FoldedEqualsUnfolded) {
     std::mt19937 rng(seed);
     std::deque<std::vector<double>> tables;
     const SharedNetwork network = Periodic(rng, tables);
-    const std::vector<RepeatedRun> runs = FindRepeatedRuns(network);
-    folded += !runs.empty();
-    const auto short_way = SolveFolded(network, runs);
+    folded += CutVariables(network).size() > 4;
+    SegmentCache cache;
+    const auto short_way = SolveFolded(network, cache);
     const CostNetwork whole = network.Expand();
     const auto long_way = Solve(whole);
     ASSERT_EQ(short_way.ok(), long_way.ok()) << seed << short_way.status() << long_way.status();
@@ -80,20 +81,65 @@ TEST(FoldTest, AGptIsPlannedTheSameWithAndWithoutFolding) {
   const Graph graph =
       GptGraph({.layers = 8, .hidden = 512, .heads = 8, .vocabulary = 1024, .batch = 2, .tokens = 64});
   for (int devices : {2, 4, 6, 8}) {
-    const Cluster cluster = Cluster::Local(devices);
-    PlanOptions options;
-    options.devices.resize(static_cast<size_t>(devices));
-    std::iota(options.devices.begin(), options.devices.end(), 0);
-    options.cut_weights = false;
-    options.axes = std::vector<int>{devices};
-    const auto folded = MakePlan(graph, cluster, options);
-    options.fold = false;
-    const auto unfolded = MakePlan(graph, cluster, options);
-    ASSERT_TRUE(folded.ok() && unfolded.ok()) << folded.status() << unfolded.status();
-    EXPECT_THAT(folded->engine, testing::StartsWith("folding+"));
-    EXPECT_TRUE(folded->exact && unfolded->exact);
-    EXPECT_NEAR(folded->seconds, unfolded->seconds, 1e-9 * unfolded->seconds);
+    for (int stages : {1, 2}) {
+      const Cluster cluster = Cluster::Local(devices);
+      PlanOptions options;
+      options.devices.resize(static_cast<size_t>(devices));
+      std::iota(options.devices.begin(), options.devices.end(), 0);
+      options.stages = stages;
+      options.cut_weights = false;
+      options.axes = std::vector<int>{devices / stages};
+      const auto folded = MakePlan(graph, cluster, options);
+      options.fold = false;
+      const auto unfolded = MakePlan(graph, cluster, options);
+      ASSERT_TRUE(folded.ok() && unfolded.ok()) << folded.status() << unfolded.status();
+      EXPECT_THAT(folded->engine, testing::StartsWith("folding+"));
+      EXPECT_TRUE(folded->exact && unfolded->exact);
+      EXPECT_NEAR(folded->seconds, unfolded->seconds, 1e-9 * unfolded->seconds);
+      EXPECT_EQ(folded->device_bytes, DeviceBytes(graph, *folded));
+    }
   }
+}
+
+// Devices too small for the fastest plan: what is found fits, and neither way's bound is above the other's plan.
+TEST(FoldTest, AGptThatBarelyFitsIsPlannedWithinItsBoundsBothWays) {
+  const Graph graph =
+      GptGraph({.layers = 6, .hidden = 256, .heads = 8, .vocabulary = 4096, .batch = 1, .tokens = 16});
+  PlanOptions options;
+  options.devices = {0, 1, 2, 3};
+  options.cut_weights = false;
+  options.axes = std::vector<int>{4};
+  const auto cluster = Cluster::FromJson(R"({"cluster":[{"cluster_nodes":[{"node_id":0,"node_type":"n","item_list":[
+      {"item_id":0},{"item_id":1},{"item_id":2},{"item_id":3}]}]}],"node_def":[{"node_type":"n",
+      "resource_type":"X86","support_links":"[PCIE]","item_type":"cpu"}],"item_def":[{"item_type":"cpu",
+      "resource_type":"Ascend","memory":"[DDR:1GB]","aic_type":"[X:1]"}]})", "c.json");
+  ASSERT_TRUE(cluster.ok()) << cluster.status();
+  const auto free = MakePlan(graph, *cluster, options);
+  ASSERT_TRUE(free.ok()) << free.status();
+  const double whole = static_cast<double>(cluster->devices()[0].memory_bytes);
+  bool bound_by_memory = false;
+  for (double share : {0.9, 0.7, 0.5}) {
+    const Cluster small = cluster->Scaled(1, share * static_cast<double>(free->device_bytes[0]) / whole);
+    std::vector<Plan> plans;
+    for (bool fold : {true, false}) {
+      options.fold = fold;
+      const auto plan = MakePlan(graph, small, options);
+      if (!plan.ok()) {
+        EXPECT_TRUE(absl::IsResourceExhausted(plan.status())) << plan.status();
+        continue;
+      }
+      EXPECT_LE(plan->device_bytes[0], small.devices()[0].memory_bytes);
+      EXPECT_LE(plan->lower_bound, plan->seconds);
+      EXPECT_EQ(plan->device_bytes, DeviceBytes(graph, *plan));
+      plans.push_back(*plan);
+    }
+    ASSERT_NE(plans.size(), 1u) << share;
+    if (plans.empty()) continue;
+    EXPECT_LE(plans[0].lower_bound, plans[1].seconds * (1 + 1e-9));
+    EXPECT_LE(plans[1].lower_bound, plans[0].seconds * (1 + 1e-9));
+    bound_by_memory = bound_by_memory || plans[0].seconds > free->seconds;
+  }
+  EXPECT_TRUE(bound_by_memory);
 }
 
 }  // namespace

@@ -44,7 +44,6 @@ struct Plan {
   std::vector<double> stage_seconds;  // per stage, with what is sent to it; their sum is `seconds`
   std::vector<int64_t> device_bytes;  // per stage: weights and activations one device holds at most
   std::string engine;                 // what found it
-  bool memory_is_met = true;          // the weights fit; false only while a search looks for the nearest
   bool memory_binds = false;          // with more memory another plan would have been chosen
 
   int stage(int32_t node) const {

@@ -1,52 +1,36 @@
 #include "core/partition/plan_search.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <set>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "core/base/status.h"
-#include "core/partition/stages.h"
 #include "core/partition/weight_gather.h"
 
 namespace omserve {
 namespace {
 
-// A stage may begin at this many places at most: those where the fewest bytes cross.
-constexpr size_t kMostCuts = 256;
-
-std::vector<Mesh> StageMeshes(const std::vector<int>& devices, int stages, const std::vector<int>& axes) {
-  std::vector<Mesh> meshes;
-  const size_t each = devices.size() / static_cast<size_t>(stages);
-  for (int s = 0; s < stages; ++s) {
-    const auto begin = devices.begin() + static_cast<std::ptrdiff_t>(each * static_cast<size_t>(s));
-    meshes.emplace_back(std::vector<int>(begin, begin + static_cast<std::ptrdiff_t>(each)), axes);
-  }
-  return meshes;
-}
-
-// The smallest memory among the devices of a mesh; 0 when not stated.
-int64_t MemoryOf(const Cluster& cluster, const Mesh& mesh) {
-  int64_t least = 0;
-  for (int position : mesh.devices()) {
-    const int64_t bytes = cluster.devices()[static_cast<size_t>(position)].memory_bytes;
-    if (bytes > 0 && (least == 0 || bytes < least)) least = bytes;
-  }
-  return least;
+template <typename Key>
+int NumberOf(const Key& key, std::map<Key, int>* numbers) {
+  return numbers->try_emplace(key, static_cast<int>(numbers->size())).first->second;
 }
 
 }  // namespace
 
+// Which devices are the same one, and share an item, a node, a cluster, is all that links depend on.
 std::string PatternOf(const Cluster& cluster, const std::vector<int>& devices) {
   std::string text;
+  std::map<int, int> clusters;
   std::map<std::pair<int, int>, int> nodes;
+  std::map<std::tuple<int, int, int>, int> items;
+  std::map<LogicalDeviceId, int> ids;
   for (int position : devices) {
     const ClusterDevice& device = cluster.devices()[static_cast<size_t>(position)];
-    const int node =
-        nodes.try_emplace({device.id.cluster, device.id.node}, static_cast<int>(nodes.size())).first->second;
-    absl::StrAppend(&text, node, ".", device.id.item, ".", device.id.chip, ".", device.type, " ");
+    const LogicalDeviceId& id = device.id;
+    absl::StrAppend(&text, NumberOf(id.cluster, &clusters), ".", NumberOf({id.cluster, id.node}, &nodes), ".",
+                    NumberOf({id.cluster, id.node, id.item}, &items), ".", NumberOf(id, &ids), ".", device.type,
+                    " ");
   }
   return text;
 }
@@ -164,159 +148,53 @@ const std::vector<double>& PlanSearch::TransferTable(TransferPlanner& transfer, 
   return table;
 }
 
-absl::StatusOr<Solution> PlanSearch::SolveWithin(const SharedNetwork& network,
-                                                 const std::vector<const Domain*>& domains,
-                                                 const std::vector<int>& stage_of,
-                                                 const std::vector<double>& limits, bool* memory_binds,
-                                                 const WaitLimit& limit) {
-  auto used = [&](const std::vector<int>& choice) {
-    std::vector<double> bytes(limits.size(), 0);
-    for (size_t v = 0; v < choice.size(); ++v) {
-      bytes[static_cast<size_t>(stage_of[v])] += domains[v]->weight_bytes[static_cast<size_t>(choice[v])];
-    }
-    return bytes;
-  };
-  auto fits = [&](const std::vector<double>& bytes) {
-    for (size_t s = 0; s < limits.size(); ++s) {
-      if (bytes[s] > limits[s]) return false;
-    }
-    return true;
-  };
-  *memory_binds = true;
-  // When even the leanest choice of every operator is too much, there is nothing to search.
-  std::vector<double> leanest(limits.size(), 0);
-  std::vector<int> lean(domains.size(), 0);
-  for (size_t v = 0; v < domains.size(); ++v) {
-    const std::vector<double>& bytes = domains[v]->weight_bytes;
-    const auto least = std::min_element(bytes.begin(), bytes.end());
-    lean[v] = static_cast<int>(least - bytes.begin());
-    leanest[static_cast<size_t>(stage_of[v])] += *least;
-  }
-  if (!fits(leanest)) {
-    Solution none;
-    none.choice = std::move(lean);
-    none.feasible = false;
-    return none;
-  }
-
-  const std::vector<RepeatedRun> runs =
-      options_.fold ? FindRepeatedRuns(network) : std::vector<RepeatedRun>{};
-  ASSIGN_OR_RETURN(Solution free, SolveFolded(network, runs, options_.solve, limit));
-  if (fits(used(free.choice))) {
-    *memory_binds = false;
-    return free;
-  }
-
-  // Memory by Lagrangian multipliers, one per stage: prices of bytes leave the form of the network as it is,
-  // so every trial is folded too. What multipliers cannot reach is left as a gap.
-  constexpr int kTrials = 24;
-  const double infinite = std::numeric_limits<double>::infinity();
-  std::vector<size_t> limited;
-  for (size_t s = 0; s < limits.size(); ++s) {
-    if (limits[s] < infinite) limited.push_back(s);
-  }
-  std::vector<double> price(limits.size(), 0);
-  std::optional<Solution> best;
-  double bound = free.lower_bound;
-  Solution nearest = free;
-  double least_excess = infinite;
-  std::vector<double> bytes = used(free.choice);  // of the last trial
-  double cost = free.cost;                        // of the last trial, without the price of its bytes
-  auto try_prices = [&]() -> absl::Status {
-    SharedNetwork priced = network;
-    absl::flat_hash_map<std::tuple<const std::vector<double>*, const Domain*, int>,
-                        std::unique_ptr<std::vector<double>>>
-        costs;
-    for (size_t v = 0; v < domains.size(); ++v) {
-      const double p = price[static_cast<size_t>(stage_of[v])];
-      if (p == 0) continue;
-      auto& slot = costs[{network.unary[v], domains[v], stage_of[v]}];
-      if (!slot) {
-        slot = std::make_unique<std::vector<double>>(*network.unary[v]);
-        for (size_t k = 0; k < slot->size(); ++k) (*slot)[k] += p * domains[v]->weight_bytes[k];
-      }
-      priced.unary[v] = slot.get();
-    }
-    ASSIGN_OR_RETURN(Solution solution, SolveFolded(priced, runs, options_.solve, limit));
-    bytes = used(solution.choice);
-    cost = solution.cost;
-    double dual = solution.lower_bound, excess = 0;
-    for (size_t s : limited) {
-      dual -= price[s] * limits[s];
-      cost -= price[s] * bytes[s];
-      excess += std::max(0.0, bytes[s] - limits[s]);
-    }
-    bound = std::max(bound, dual);
-    solution.cost = cost;
-    if (excess == 0) {
-      if (!best || cost < best->cost) best = std::move(solution);
-    } else if (excess < least_excess) {
-      least_excess = excess;
-      nearest = std::move(solution);
-    }
-    return absl::OkStatus();
-  };
-  if (limited.size() == 1) {
-    // One price: walk along the lower hull of (bytes, seconds), from a point on either side of the limit to
-    // the edge that crosses it. That edge is the best bound there is, its end the best plan any price gives.
-    const size_t s = limited[0];
-    double over_cost = cost, over_bytes = bytes[s];
-    price[s] = 1e-3;  // a thousand seconds per megabyte: bytes before all else
-    RETURN_IF_ERROR(try_prices());
-    double fit_cost = cost, fit_bytes = bytes[s];
-    for (int trial = 0; best && trial < kTrials && over_bytes > fit_bytes && fit_cost > over_cost; ++trial) {
-      price[s] = (fit_cost - over_cost) / (over_bytes - fit_bytes);
-      RETURN_IF_ERROR(try_prices());
-      const double line = over_cost + price[s] * over_bytes, here = cost + price[s] * bytes[s];
-      if (here >= line - 1e-9 * line) break;
-      (bytes[s] > limits[s] ? over_cost : fit_cost) = cost;
-      (bytes[s] > limits[s] ? over_bytes : fit_bytes) = bytes[s];
-    }
-  } else {
-    std::vector<double> low(limits.size(), 0), high(limits.size(), 0);
-    for (int trial = 0; trial < kTrials; ++trial) {
-      bool settled = best.has_value();
-      for (size_t s : limited) {
-        if (bytes[s] > limits[s]) {
-          low[s] = price[s];
-          price[s] = high[s] == 0 ? std::max(1e-12, price[s] * 8) : (low[s] + high[s]) / 2;
-        } else if (price[s] > 0) {
-          high[s] = price[s];
-          price[s] = (low[s] + high[s]) / 2;
-        }
-        settled = settled && (high[s] == 0 || high[s] - low[s] < 1e-3 * high[s]);
-      }
-      if (settled || (best && best->cost - bound <= 1e-4 * best->cost)) break;
-      RETURN_IF_ERROR(try_prices());
+const std::vector<double>& PlanSearch::SecondsWithOutputs(PlanSpace& space, const Domain& domain, const Node& node,
+                                                          const std::vector<int>& outputs) {
+  std::vector<double>& costs = with_outputs_[{&domain, outputs}];
+  if (!costs.empty()) return costs;
+  costs = domain.seconds;
+  for (int output : outputs) {
+    for (size_t k = 0; k < costs.size(); ++k) {
+      double seconds = 0;
+      ResolveOutput(domain.strategies[k].outputs[static_cast<size_t>(output)], node.output(output),
+                    space.resharder(), &seconds);
+      costs[k] += seconds;
     }
   }
-  if (!best) {
-    nearest.feasible = false;
-    return nearest;
-  }
-  best->lower_bound = std::min(bound, best->cost);
-  best->exact = best->cost - best->lower_bound <= 1e-9 * best->cost;
-  best->engine = absl::StrCat("multipliers+", best->engine);
-  return *std::move(best);
+  return costs;
 }
 
-absl::StatusOr<Plan> PlanSearch::SolveOnce(const std::vector<Mesh>& stages, const std::vector<int>& stage_of,
-                                           const std::vector<double>& reserve, bool offer_gathers,
-                                           const WaitLimit& limit) {
+absl::StatusOr<PlanFloor> PlanSearch::Floor(const Mesh& mesh, const WaitLimit& limit) {
+  PlanSpace& space = SpaceOf(mesh);
+  PlanFloor floor;
+  floor.weight_bytes = graph_.constant_bytes() / mesh.size();  // held in as many parts as there are devices
+  for (size_t v = 0; v < graph_.nodes().size(); ++v) {
+    if (v % 64 == 0) RETURN_IF_ERROR(limit.Check("the planner"));
+    ASSIGN_OR_RETURN(const Domain* domain, space.DomainOf(static_cast<int>(v)));
+    floor.seconds += domain->least_seconds;
+  }
+  return floor;
+}
+
+absl::StatusOr<PlanSearch::Problem> PlanSearch::NetworkOf(const Staging& staging, bool offer_gathers,
+                                                          const WaitLimit& limit) {
   const Graph& graph = graph_.graph();
+  const std::vector<Mesh>& stages = staging.stages;
+  const std::vector<int>& stage_of = staging.stage_of;
+  const size_t count = graph_.nodes().size();
   std::vector<PlanSpace*> spaces;
   for (const Mesh& mesh : stages) spaces.push_back(&SpaceOf(mesh));
-  std::map<std::pair<int, int>, TransferPlanner*> transfers;
-  SharedNetwork network;
-  std::vector<const Domain*> domains;
-  const size_t count = graph_.nodes().size();
+  Problem problem;
+  SharedNetwork& network = problem.limited.network;
   for (size_t v = 0; v < count; ++v) {
     if (v % 64 == 0) RETURN_IF_ERROR(limit.Check("the planner"));
     ASSIGN_OR_RETURN(const Domain* domain,
                      spaces[static_cast<size_t>(stage_of[v])]->DomainOf(static_cast<int>(v), offer_gathers));
-    domains.push_back(domain);
+    problem.domains.push_back(domain);
+    problem.limited.bytes.push_back(&domain->weight_bytes);
     network.unary.push_back(&domain->seconds);
   }
+  problem.limited.group = stage_of;
   if (options_.cut_weights && stages[0].size() > 1) {
     const bool any = std::any_of(spaces.begin(), spaces.end(), [](PlanSpace* s) { return s->any_weight(); });
     if (any && std::none_of(spaces.begin(), spaces.end(), [](PlanSpace* s) { return s->any_weight_cut(); })) {
@@ -324,250 +202,227 @@ absl::StatusOr<Plan> PlanSearch::SolveOnce(const std::vector<Mesh>& stages, cons
                                                      " divides no dimension of any weight of the model"));
     }
   }
-  for (size_t reader = 0; reader < count; ++reader) {
-    const Node& node = *graph.node(graph_.nodes()[reader]);
-    for (int i = 0; i < node.num_inputs(); ++i) {
-      const ValueId input = node.input(i);
-      const int producer = input.valid() ? graph_.index(input.node) : -1;
-      if (producer < 0) continue;
-      const TensorDesc& desc = graph.desc(input);
-      const int from_stage = stage_of[static_cast<size_t>(producer)], to_stage = stage_of[reader];
-      const Domain& from = *domains[static_cast<size_t>(producer)];
-      const Domain& to = *domains[reader];
-      SharedNetwork::Edge edge{producer, static_cast<int>(reader), nullptr};
-      if (from_stage == to_stage) {
-        edge.cost = &spaces[static_cast<size_t>(to_stage)]->Table(from, input.output, to, i, desc);
-      } else {
-        TransferPlanner*& transfer = transfers[{from_stage, to_stage}];
-        if (transfer == nullptr) {
-          transfer =
-              &TransferOf(stages[static_cast<size_t>(from_stage)], stages[static_cast<size_t>(to_stage)]);
-        }
-        edge.cost = &TransferTable(*transfer, from, input.output, to, i, desc);
+  std::map<std::pair<int, int>, TransferPlanner*> transfers;
+  for (const PlanEdge& edge : graph_.edges()) {
+    const Domain& from = *problem.domains[static_cast<size_t>(edge.from)];
+    const Domain& to = *problem.domains[static_cast<size_t>(edge.to)];
+    const int from_stage = stage_of[static_cast<size_t>(edge.from)], to_stage = stage_of[static_cast<size_t>(edge.to)];
+    const std::vector<double>* table = nullptr;
+    if (from_stage == to_stage) {
+      table = &spaces[static_cast<size_t>(to_stage)]->Table(from, edge.output, to, edge.input, *edge.desc);
+    } else {
+      TransferPlanner*& transfer = transfers[{from_stage, to_stage}];
+      if (transfer == nullptr) {
+        transfer = &TransferOf(stages[static_cast<size_t>(from_stage)], stages[static_cast<size_t>(to_stage)]);
       }
-      network.edges.push_back(edge);
+      table = &TransferTable(*transfer, from, edge.output, to, edge.input, *edge.desc);
     }
+    network.edges.push_back({edge.from, edge.to, table});
   }
-  // Costs that belong to single variables, not to what they share with their copies.
-  std::map<size_t, std::vector<double>> own;
+  std::map<int, std::vector<int>> outputs;  // of the model, by the node that makes them
   for (const GraphOutput& output : graph.outputs()) {
     const int producer = graph_.index(output.value.node);
-    if (producer < 0) continue;
+    if (producer >= 0) outputs[producer].push_back(output.value.output);
+  }
+  for (const auto& [producer, numbers] : outputs) {
     const size_t v = static_cast<size_t>(producer);
-    Resharder& resharder = spaces[static_cast<size_t>(stage_of[v])]->resharder();
-    std::vector<double>& costs = own.try_emplace(v, domains[v]->seconds).first->second;
-    for (size_t k = 0; k < costs.size(); ++k) {
-      double seconds = 0;
-      ResolveOutput(domains[v]->strategies[k].outputs[static_cast<size_t>(output.value.output)],
-                    graph.desc(output.value), resharder, &seconds);
-      costs[k] += seconds;
-    }
+    network.unary[v] = &SecondsWithOutputs(*spaces[static_cast<size_t>(stage_of[v])], *problem.domains[v],
+                                           *graph.node(graph_.nodes()[v]), numbers);
   }
-  for (auto& [v, costs] : own) network.unary[v] = &costs;
-
-  std::vector<double> limits(stages.size(), 0);
-  for (size_t s = 0; s < stages.size(); ++s) {
-    const int64_t memory = MemoryOf(cluster_, stages[s]);
-    limits[s] = memory == 0 ? std::numeric_limits<double>::infinity()
-                            : std::max(static_cast<double>(memory) - reserve[s], 0.0);
-  }
-  Plan plan;
-  ASSIGN_OR_RETURN_WITH(const Solution solution,
-                        SolveWithin(network, domains, stage_of, limits, &plan.memory_binds, limit), "no plan");
-  plan.stages = stages;
-  for (size_t v = 0; v < count; ++v) {
-    const int32_t id = graph_.nodes()[v];
-    plan.strategies.emplace_hint(plan.strategies.end(), id,
-                                 domains[v]->strategies[static_cast<size_t>(solution.choice[v])]);
-    if (stage_of[v] != 0) plan.stage_of[id] = stage_of[v];
-  }
-  plan.stage_seconds.assign(stages.size(), 0);
-  for (size_t v = 0; v < count; ++v) {
-    plan.stage_seconds[static_cast<size_t>(stage_of[v])] +=
-        (*network.unary[v])[static_cast<size_t>(solution.choice[v])];
-  }
-  for (const SharedNetwork::Edge& edge : network.edges) {
-    const size_t a = static_cast<size_t>(edge.a), b = static_cast<size_t>(edge.b);
-    plan.stage_seconds[static_cast<size_t>(stage_of[b])] +=
-        (*edge.cost)[static_cast<size_t>(solution.choice[a]) * network.unary[b]->size() +
-                     static_cast<size_t>(solution.choice[b])];
-  }
-  for (const GraphOutput& output : graph.outputs()) {
-    double seconds = 0;
-    plan.outputs.push_back(
-        ResolveOutput(ProducedSharding(graph, plan, output.value), graph.desc(output.value),
-                      spaces[static_cast<size_t>(plan.stage(output.value.node))]->resharder(), &seconds));
-  }
-  plan.seconds = solution.cost;
-  plan.lower_bound = solution.lower_bound;
-  plan.exact = solution.exact;
-  plan.engine = solution.engine;
-  plan.memory_is_met = solution.feasible;
-  plan.weight_prefetch = options_.weight_prefetch;
-  plan.device_bytes = DeviceBytes(graph, plan, graph_.nodes());
-  return plan;
+  return problem;
 }
 
-absl::StatusOr<Plan> PlanSearch::Solve(std::vector<Mesh> stages, const std::vector<int>& stage_of,
-                                       const WaitLimit& limit) {
-  // Values alive at once are counted after the fact: what they take is reserved in the next round.
-  constexpr int kRounds = 4;
-  std::vector<double> reserve(stages.size(), 0);
+PlanDraft PlanSearch::DraftOf(const Staging& staging, const Problem& problem, Solution solution) {
+  PlanDraft draft;
+  draft.staging = staging;
+  draft.domains = problem.domains;
+  draft.choice = std::move(solution.choice);
+  draft.seconds = solution.cost;
+  draft.lower_bound = solution.lower_bound;
+  draft.exact = solution.exact;
+  draft.engine = std::move(solution.engine);
+  const SharedNetwork& network = problem.limited.network;
+  draft.stage_seconds.assign(staging.stages.size(), 0);
+  auto chosen = [&](int v) { return static_cast<size_t>(draft.choice[static_cast<size_t>(v)]); };
+  for (size_t v = 0; v < draft.choice.size(); ++v) {
+    draft.stage_seconds[static_cast<size_t>(staging.stage_of[v])] +=
+        (*network.unary[v])[chosen(static_cast<int>(v))];
+  }
+  for (const SharedNetwork::Edge& edge : network.edges) {
+    draft.stage_seconds[static_cast<size_t>(staging.stage_of[static_cast<size_t>(edge.b)])] +=
+        (*edge.cost)[chosen(edge.a) * network.unary[static_cast<size_t>(edge.b)]->size() + chosen(edge.b)];
+  }
+  draft.device_bytes = BytesOf(draft);
+  return draft;
+}
+
+std::vector<int64_t> PlanSearch::BytesOf(const PlanDraft& draft) {
+  // What is gathered on use lives as long as its schedule says.
+  if (draft.gathers()) return DeviceBytes(graph_.graph(), Write(draft), graph_.nodes());
+  const std::vector<int>& stage_of = draft.staging.stage_of;
+  std::vector<int64_t> weights(draft.staging.stages.size(), 0), alive = weights, most = weights;
+  auto chosen = [&](int v) { return static_cast<size_t>(draft.choice[static_cast<size_t>(v)]); };
+  for (int v = 0; v < static_cast<int>(draft.choice.size()); ++v) {
+    const size_t stage = static_cast<size_t>(stage_of[static_cast<size_t>(v)]);
+    const Domain& domain = *draft.domains[static_cast<size_t>(v)];
+    weights[stage] += static_cast<int64_t>(domain.weight_bytes[chosen(v)]);
+    alive[stage] += domain.value_bytes[chosen(v)];
+    most[stage] = std::max(most[stage], alive[stage]);
+    for (int dead : graph_.end_with(v)) {
+      alive[static_cast<size_t>(stage_of[static_cast<size_t>(dead)])] -=
+          draft.domains[static_cast<size_t>(dead)]->value_bytes[chosen(dead)];
+    }
+  }
+  // A constant is held once per stage and cut, however many read it.
+  for (const auto& readers : graph_.shared_constants()) {
+    std::set<std::pair<size_t, std::string>> held;
+    for (const auto& [v, input] : readers) {
+      const size_t stage = static_cast<size_t>(stage_of[static_cast<size_t>(v)]);
+      const Sharding& wanted =
+          draft.domains[static_cast<size_t>(v)]->strategies[chosen(v)].inputs[static_cast<size_t>(input)];
+      if (held.emplace(stage, ToString(wanted)).second) continue;
+      const TensorDesc& desc = graph_.graph().desc(graph_.graph().node(graph_.nodes()[static_cast<size_t>(v)])->input(input));
+      weights[stage] -=
+          static_cast<int64_t>(ByteSize({desc.type, LocalShape(draft.staging.stages[stage], wanted, desc.shape)}));
+    }
+  }
+  for (size_t s = 0; s < weights.size(); ++s) weights[s] += most[s];
+  return weights;
+}
+
+int64_t PlanSearch::MemoryOf(const std::vector<int>& devices) const {
+  int64_t least = 0;
+  for (int position : devices) {
+    const int64_t bytes = cluster_.devices()[static_cast<size_t>(position)].memory_bytes;
+    if (bytes > 0 && (least == 0 || bytes < least)) least = bytes;
+  }
+  return least;
+}
+
+absl::Status PlanSearch::DoesNotFit(const Mesh& mesh, int64_t bytes) const {
+  const int64_t memory = MemoryOf(mesh.devices());
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "no plan was found that fits: the nearest needs ", bytes, " bytes for weights and values on device ",
+      cluster_.devices()[static_cast<size_t>(mesh.device(0))].id.ToString(), ", which has ", memory, "; ",
+      bytes - memory,
+      " bytes are missing; use more devices, a larger tensor_parallel_size or more pipeline stages"));
+}
+
+absl::StatusOr<std::optional<PlanDraft>> PlanSearch::Solve(const Staging& staging, double cutoff,
+                                                           const WaitLimit& limit) {
+  struct Offer {
+    Offer(Problem made, SegmentCache* cache, const SolveOptions& options)
+        : problem(std::move(made)), prices(problem.limited, cache, options) {}
+    const Problem problem;
+    MemoryPrices prices;
+  };
+  auto offer = [&](bool gathers) -> absl::StatusOr<std::unique_ptr<Offer>> {
+    ASSIGN_OR_RETURN(Problem problem, NetworkOf(staging, gathers, limit));
+    return std::make_unique<Offer>(std::move(problem), options_.fold ? &segments_ : nullptr, options_.solve);
+  };
+  ASSIGN_OR_RETURN(const std::unique_ptr<Offer> plain, offer(false));
   // Gathering weights on use takes time and gives memory: it is in question only where memory binds.
-  bool offer_gathers = false;
+  std::unique_ptr<Offer> gathering;
+  std::vector<double> memory;
+  for (const Mesh& mesh : staging.stages) {
+    const int64_t bytes = MemoryOf(mesh.devices());
+    memory.push_back(bytes == 0 ? std::numeric_limits<double>::infinity() : static_cast<double>(bytes));
+  }
+  // Values alive at once are counted after the fact: what they take is reserved in the next round. It is what some
+  // plan needs, not every plan: bounds hold without it.
+  constexpr int kRounds = 4;
+  std::vector<double> limits = memory;
   double bound = 0;
-  for (int round = 0;; ++round) {
-    ASSIGN_OR_RETURN(Plan plan, SolveOnce(stages, stage_of, reserve, offer_gathers, limit));
-    if (plan.memory_binds && !offer_gathers) {
-      offer_gathers = true;
-      ASSIGN_OR_RETURN(Plan gathering, SolveOnce(stages, stage_of, reserve, offer_gathers, limit));
-      gathering.lower_bound = std::min(plan.lower_bound, gathering.lower_bound);
-      if (!plan.memory_is_met || (gathering.memory_is_met && gathering.seconds < plan.seconds)) {
-        plan = std::move(gathering);
-      } else {
-        plan.lower_bound = gathering.lower_bound;
+  for (int round = 1;; ++round) {
+    ASSIGN_OR_RETURN_WITH(Solution solution, plain->prices.Within(limits, memory, cutoff, limit), "no plan");
+    const Offer* chosen = plain.get();
+    double round_bound = solution.lower_bound;
+    const bool binds = plain->prices.bind();
+    if (binds && !options_.weight_sharding) {
+      if (!gathering) {
+        ASSIGN_OR_RETURN(gathering, offer(true));
+      }
+      const double at_most = solution.feasible ? std::min(cutoff, solution.cost) : cutoff;
+      ASSIGN_OR_RETURN_WITH(Solution other, gathering->prices.Within(limits, memory, at_most, limit), "no plan");
+      round_bound = std::min(round_bound, other.lower_bound);
+      if (!solution.feasible || (other.feasible && other.cost < solution.cost)) {
+        solution = std::move(other);
+        chosen = gathering.get();
       }
     }
-    // What is reserved is what some plan needs, not every plan: a bound holds without it.
-    if (round == 0) bound = plan.lower_bound;
-    std::vector<double> held(stages.size(), 0);
-    for (const auto& [id, strategy] : plan.strategies) {
-      held[static_cast<size_t>(plan.stage(id))] +=
-          HeldBytes(graph_.graph(), *graph_.graph().node(id), plan.mesh_of(id), strategy);
+    bound = std::max(bound, round_bound);
+    if (cutoff < kNoCutoff && bound >= cutoff) return std::nullopt;
+    const bool feasible = solution.feasible;
+    PlanDraft draft = DraftOf(staging, chosen->problem, std::move(solution));
+    draft.memory_binds = binds;
+    std::vector<double> held(memory.size(), 0);
+    for (size_t v = 0; v < draft.choice.size(); ++v) {
+      held[static_cast<size_t>(staging.stage_of[v])] +=
+          draft.domains[v]->weight_bytes[static_cast<size_t>(draft.choice[v])];
     }
-    size_t worst = stages.size();
-    int64_t missing = 0;
-    for (size_t s = 0; s < stages.size(); ++s) {
-      const int64_t memory = MemoryOf(cluster_, stages[s]);
-      if (memory == 0 || plan.device_bytes[s] <= memory) continue;
+    size_t worst = memory.size();
+    double missing = 0;
+    for (size_t s = 0; s < memory.size(); ++s) {
+      const double bytes = static_cast<double>(draft.device_bytes[s]);
+      if (bytes <= memory[s]) continue;
       // The next plan's weights are to be smaller by what is missing.
-      reserve[s] = static_cast<double>(plan.device_bytes[s]) - held[s];
-      if (plan.device_bytes[s] - memory > missing) {
-        missing = plan.device_bytes[s] - memory;
+      limits[s] = std::max(memory[s] - (bytes - held[s]), 0.0);
+      if (bytes - memory[s] > missing) {
+        missing = bytes - memory[s];
         worst = s;
       }
     }
-    if (worst == stages.size()) {
-      if (offer_gathers && !options_.weight_sharding) {
-        std::vector<Resharder*> resharders;
-        std::vector<int64_t> memory;
-        for (const Mesh& mesh : stages) {
-          resharders.push_back(&SpaceOf(mesh).resharder());
-          memory.push_back(MemoryOf(cluster_, mesh));
-        }
-        GatherLess(graph_.graph(), graph_.nodes(), resharders, memory, &plan);
-      }
-      plan.lower_bound = std::min(bound, plan.seconds);
-      plan.exact = plan.seconds - bound <= 1e-9 * plan.seconds;
-      return plan;
+    if (worst < memory.size()) {
+      if (feasible && round < kRounds) continue;
+      return DoesNotFit(staging.stages[worst], draft.device_bytes[worst]);
     }
-    if (plan.memory_is_met && round + 1 < kRounds) continue;
-    const ClusterDevice& device = cluster_.devices()[static_cast<size_t>(stages[worst].device(0))];
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "no plan was found that fits: the nearest needs ", plan.device_bytes[worst],
-        " bytes for weights and values on device ", device.id.ToString(), ", which has ",
-        MemoryOf(cluster_, stages[worst]), "; ", missing,
-        " bytes are missing; use more devices, a larger tensor_parallel_size or more pipeline stages"));
+    if (draft.gathers() && !options_.weight_sharding) HoldWholeAgain(&draft);
+    if (draft.seconds >= cutoff) return std::nullopt;
+    draft.lower_bound = std::min(bound, draft.seconds);
+    draft.exact = draft.seconds - bound <= 1e-9 * draft.seconds;
+    return draft;
   }
 }
 
-std::vector<double> PlanSearch::NodeSeconds(const Plan& plan) {
-  const Graph& graph = graph_.graph();
-  Resharder& resharder = SpaceOf(plan.stages[0]).resharder();
-  std::vector<double> seconds;
-  for (int32_t id : graph_.nodes()) {
-    const Node& node = *graph.node(id);
-    const Strategy& strategy = plan.strategies.at(id);
-    double total = strategy.seconds + GatherSeconds(graph, node, resharder, strategy);
-    for (int i = 0; i < node.num_inputs(); ++i) {
-      const ValueId input = node.input(i);
-      if (!input.valid() || graph.node(input.node)->is_const()) continue;
-      total += resharder.Seconds(ProducedSharding(graph, plan, input),
-                                 strategy.inputs[static_cast<size_t>(i)], graph.desc(input));
-    }
-    seconds.push_back(total);
+void PlanSearch::HoldWholeAgain(PlanDraft* draft) {
+  Plan plan = Write(*draft);
+  std::vector<Resharder*> resharders;
+  std::vector<int64_t> memory;
+  for (const Mesh& mesh : plan.stages) {
+    resharders.push_back(&SpaceOf(mesh).resharder());
+    memory.push_back(MemoryOf(mesh.devices()));
   }
-  return seconds;
+  GatherLess(graph_.graph(), graph_.nodes(), resharders, memory, &plan);
+  draft->seconds = plan.seconds;
+  draft->stage_seconds = plan.stage_seconds;
+  draft->device_bytes = plan.device_bytes;
+  draft->changed = std::make_shared<const std::map<int32_t, Strategy>>(std::move(plan.strategies));
 }
 
-absl::StatusOr<std::vector<int>> PlanSearch::AssignStages(const std::vector<Mesh>& stages,
-                                                          const WaitLimit& limit) {
+Plan PlanSearch::Write(const PlanDraft& draft) {
   const Graph& graph = graph_.graph();
-  const size_t count = graph_.nodes().size();
-  std::vector<int> stage_of(count, 0);
-  if (stages.size() == 1) return stage_of;
-  // Alone on one stage's devices the model need not fit them.
-  std::optional<Plan>& cached =
-      alone_[absl::StrCat(stages[0].ToString(), " ", PatternOf(cluster_, stages[0].devices()))];
-  if (!cached) {
-    ASSIGN_OR_RETURN(cached, SolveOnce({stages[0]}, stage_of, {-1e18}, /*offer_gathers=*/false, limit));
+  Plan plan;
+  plan.stages = draft.staging.stages;
+  for (size_t v = 0; v < draft.choice.size(); ++v) {
+    const int32_t id = graph_.nodes()[v];
+    plan.strategies.emplace_hint(plan.strategies.end(), id, draft.strategy(v));
+    if (draft.staging.stage_of[v] != 0) plan.stage_of[id] = draft.staging.stage_of[v];
   }
-  const Plan& alone = *cached;
-
-  StageProblem problem;
-  problem.stages = static_cast<int>(stages.size());
-  // A pipeline is for requests in every stage at once.
-  problem.in_flight = static_cast<double>(stages.size());
-  problem.memory_bytes = static_cast<double>(MemoryOf(cluster_, stages[0]));
-  problem.seconds = NodeSeconds(alone);
-  // Bytes that cross before each operator.
-  std::vector<double> crossing(count + 1, 0);
-  std::vector<size_t> last(count, 0);
-  for (size_t v = 0; v < count; ++v) {
-    const Node& node = *graph.node(graph_.nodes()[v]);
-    const Strategy& strategy = alone.strategies.at(node.id());
-    for (int i = 0; i < node.num_inputs(); ++i) {
-      const ValueId input = node.input(i);
-      if (!input.valid()) continue;
-      const int producer = graph_.index(input.node);
-      if (producer >= 0) last[static_cast<size_t>(producer)] = v;
-    }
-    problem.weight_bytes.push_back(HeldBytes(graph, node, stages[0], strategy));
+  for (const GraphOutput& output : graph.outputs()) {
+    double seconds = 0;
+    plan.outputs.push_back(ResolveOutput(ProducedSharding(graph, plan, output.value), graph.desc(output.value),
+                                         SpaceOf(plan.mesh_of(output.value.node)).resharder(), &seconds));
   }
-  for (size_t v = 0; v < count; ++v) {
-    const Node& node = *graph.node(graph_.nodes()[v]);
-    double bytes = 0;
-    for (const TensorDesc& output : node.outputs()) bytes += static_cast<double>(ByteSize(output));
-    if (last[v] <= v) continue;
-    crossing[v + 1] += bytes;
-    crossing[last[v] + 1] -= bytes;
-  }
-  for (size_t v = 1; v <= count; ++v) crossing[v] += crossing[v - 1];
-  std::vector<int> cuts;
-  for (size_t v = 1; v < count; ++v) cuts.push_back(static_cast<int>(v));
-  if (cuts.size() > kMostCuts) {
-    std::stable_sort(cuts.begin(), cuts.end(), [&](int a, int b) {
-      return crossing[static_cast<size_t>(a)] < crossing[static_cast<size_t>(b)];
-    });
-    // Evenly among those that are as good as the last one kept.
-    const double most = crossing[static_cast<size_t>(cuts[kMostCuts - 1])];
-    std::vector<int> kept;
-    for (int cut : cuts) {
-      if (crossing[static_cast<size_t>(cut)] <= most) kept.push_back(cut);
-    }
-    std::sort(kept.begin(), kept.end());
-    cuts.clear();
-    const size_t step = (kept.size() + kMostCuts - 1) / kMostCuts;
-    for (size_t i = 0; i < kept.size(); i += step) cuts.push_back(kept[i]);
-  }
-  problem.cuts = cuts;
-  const LinkCost link = cluster_.Link(stages[0].devices().back(), stages[1].device(0));
-  for (int cut : cuts) problem.cut_seconds.push_back(link.Time(crossing[static_cast<size_t>(cut)]));
-  std::optional<StageSolution> solution = CutIntoStages(problem);
-  if (!solution && problem.memory_bytes > 0) {
-    // The exact check, with what is missing, comes when the stages are planned.
-    problem.memory_bytes = 0;
-    solution = CutIntoStages(problem);
-  }
-  if (!solution) {
-    return absl::InvalidArgumentError(absl::StrCat("pipe_stage_num ", stages.size(), ": the model has only ",
-                                                   count, " operators to cut into stages"));
-  }
-  for (size_t s = 0; s < stages.size(); ++s) {
-    const size_t end = s + 1 < stages.size() ? static_cast<size_t>(solution->begin[s + 1]) : count;
-    for (size_t v = static_cast<size_t>(solution->begin[s]); v < end; ++v) stage_of[v] = static_cast<int>(s);
-  }
-  return stage_of;
+  plan.seconds = draft.seconds;
+  plan.lower_bound = draft.lower_bound;
+  plan.exact = draft.exact;
+  plan.engine = draft.engine;
+  plan.stage_seconds = draft.stage_seconds;
+  plan.device_bytes = draft.device_bytes;
+  plan.memory_binds = draft.memory_binds;
+  plan.weight_prefetch = options_.weight_prefetch;
+  if (draft.changed) plan.strategies = *draft.changed;
+  return plan;
 }
 
 absl::StatusOr<Plan> PlanSearch::Find(const std::vector<int>& devices, int stages,
@@ -582,31 +437,29 @@ absl::StatusOr<Plan> PlanSearch::Find(const std::vector<int>& devices, int stage
       devices.begin() + static_cast<std::ptrdiff_t>(devices.size() / static_cast<size_t>(stages)));
   const std::vector<std::vector<int>> candidates =
       axes ? std::vector<std::vector<int>>{*axes} : MeshCandidates(cluster_, first);
-  std::optional<Plan> best;
+  std::optional<PlanDraft> best;
   absl::Status failure;
   double bound = std::numeric_limits<double>::infinity();
-  bool exact = true;
   for (const std::vector<int>& sizes : candidates) {
-    std::vector<Mesh> meshes = StageMeshes(devices, stages, sizes);
-    auto find = [&]() -> absl::StatusOr<Plan> {
-      ASSIGN_OR_RETURN(const std::vector<int> stage_of, AssignStages(meshes, limit));
-      return Solve(meshes, stage_of, limit);
+    auto find = [&]() -> absl::StatusOr<std::optional<PlanDraft>> {
+      ASSIGN_OR_RETURN(const Staging staging, Stage(devices, stages, sizes, limit));
+      return Solve(staging, best ? best->seconds : kNoCutoff, limit);
     };
-    absl::StatusOr<Plan> plan = find();
-    if (!plan.ok()) {
-      if (!absl::IsInvalidArgument(plan.status()) && !absl::IsResourceExhausted(plan.status()))
-        return plan.status();
-      failure.Update(plan.status());
+    absl::StatusOr<std::optional<PlanDraft>> draft = find();
+    if (!draft.ok()) {
+      if (!absl::IsInvalidArgument(draft.status()) && !absl::IsResourceExhausted(draft.status()))
+        return draft.status();
+      failure.Update(draft.status());
       continue;
     }
-    bound = std::min(bound, plan->lower_bound);
-    exact = exact && plan->exact;
-    if (!best || plan->seconds < best->seconds) best = *std::move(plan);
+    if (!*draft) continue;
+    bound = std::min(bound, (*draft)->lower_bound);
+    best = *std::move(draft);
   }
   if (!best) return failure;
-  best->lower_bound = bound;
-  best->exact = exact;
-  return *std::move(best);
+  best->lower_bound = std::min(bound, best->seconds);
+  best->exact = best->exact && best->seconds - best->lower_bound <= 1e-9 * best->seconds;
+  return Write(*best);
 }
 
 }  // namespace omserve

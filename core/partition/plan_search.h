@@ -1,9 +1,13 @@
-// PlanSearch: plans of one graph on one cluster. What several plans share (domains, tables) is made once.
+// PlanSearch: plans of one graph on one cluster. What several plans share (domains, tables, solved segments) is
+// made once; what only the plan that is taken in the end needs is made in the end.
 #ifndef OMSERVE_CORE_PARTITION_PLAN_SEARCH_H_
 #define OMSERVE_CORE_PARTITION_PLAN_SEARCH_H_
 
+#include <algorithm>
+#include <limits>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -11,14 +15,58 @@
 
 #include "absl/status/statusor.h"
 #include "core/partition/fold.h"
+#include "core/partition/memory_prices.h"
 #include "core/partition/plan.h"
 #include "core/partition/space.h"
+#include "core/partition/stages.h"
 #include "core/partition/transfer.h"
 
 namespace omserve {
 
 // Two lists of devices with equal texts have equal links between equal positions.
 std::string PatternOf(const Cluster& cluster, const std::vector<int>& devices);
+
+// Which operators run where: per decided node, in the order of PlanGraph::nodes().
+struct Staging {
+  std::vector<Mesh> stages;
+  std::vector<int> stage_of;
+  // What the stages were cut by, from the plan of the whole model on one stage's devices; of one stage: zeros.
+  double seconds = 0;  // through all stages
+  double slowest = 0;  // of the stages
+};
+
+// A plan before its strategies are written out.
+struct PlanDraft {
+  Staging staging;
+  std::vector<const Domain*> domains;  // per decided node
+  std::vector<int> choice;             // its strategy
+  double seconds = 0, lower_bound = 0;
+  bool exact = false;
+  std::string engine;
+  std::vector<double> stage_seconds;
+  std::vector<int64_t> device_bytes;  // per stage, as in Plan
+
+  bool memory_binds = false;
+  // By node, when what is held of weights was settled after the choice.
+  std::shared_ptr<const std::map<int32_t, Strategy>> changed;
+
+  const Strategy& strategy(size_t v) const { return domains[v]->strategies[static_cast<size_t>(choice[v])]; }
+  // Whether any weight is gathered on use.
+  bool gathers() const {
+    for (size_t v = 0; v < choice.size(); ++v) {
+      if (!strategy(v).held.empty()) return true;
+    }
+    return false;
+  }
+  double slowest() const { return *std::max_element(stage_seconds.begin(), stage_seconds.end()); }
+};
+
+// What any plan on a mesh costs at least, whatever its stages (all of that mesh): its operators alone, and its
+// weights.
+struct PlanFloor {
+  double seconds = 0;
+  double weight_bytes = 0;  // sum over the stages, of one device each
+};
 
 // Not thread-safe. Graph, cluster and options must outlive it; of the options, devices, stages and axes are
 // ignored.
@@ -31,38 +79,61 @@ class PlanSearch {
   absl::StatusOr<Plan> Find(const std::vector<int>& devices, int stages,
                             const std::optional<std::vector<int>>& axes, const WaitLimit& limit);
 
+  // The steps of Find, for one way to write the mesh. INVALID_ARGUMENT and RESOURCE_EXHAUSTED: not with these
+  // devices and stages; any other error is of the search.
+  absl::StatusOr<PlanFloor> Floor(const Mesh& mesh, const WaitLimit& limit);
+  // Of the whole model in one stage, memory aside.
+  absl::StatusOr<double> SecondsAlone(const Mesh& mesh, const WaitLimit& limit);
+  absl::StatusOr<Staging> Stage(const std::vector<int>& devices, int stages, const std::vector<int>& axes,
+                                const WaitLimit& limit);
+  // Nothing when no plan takes less than `cutoff`.
+  absl::StatusOr<std::optional<PlanDraft>> Solve(const Staging& staging, double cutoff, const WaitLimit& limit);
+  Plan Write(const PlanDraft& draft);
+
+  // The smallest memory among the devices; 0 when not stated.
+  int64_t MemoryOf(const std::vector<int>& devices) const;
+
  private:
+  static constexpr double kNoCutoff = std::numeric_limits<double>::infinity();
+  // The whole model on one stage's devices, memory aside, and how it may be cut.
+  struct Alone {
+    double seconds = 0;
+    StageProblem problem;
+    std::vector<double> crossing;  // bytes, at each of problem.cuts
+  };
+  // The network of a staging; with the drafts made of it.
+  struct Problem {
+    LimitedNetwork limited;
+    std::vector<const Domain*> domains;
+  };
+
   PlanSearch(PlanGraph graph, const Cluster& cluster, const PlanOptions& options)
       : graph_(std::move(graph)), cluster_(cluster), options_(options) {}
 
   PlanSpace& SpaceOf(const Mesh& mesh);
   TransferPlanner& TransferOf(const Mesh& from, const Mesh& to);
-  // `stage_of`: per decided node.
-  absl::StatusOr<Plan> Solve(std::vector<Mesh> stages, const std::vector<int>& stage_of,
-                             const WaitLimit& limit);
   const std::vector<double>& TransferTable(TransferPlanner& transfer, const Domain& from, int output,
                                            const Domain& to, int input, const TensorDesc& desc);
-  // The fastest choice whose weights keep each stage's limit (bytes). Not feasible: the nearest found. `memory_binds`:
-  // without the limits another choice would be faster.
-  absl::StatusOr<Solution> SolveWithin(const SharedNetwork& network,
-                                       const std::vector<const Domain*>& domains,
-                                       const std::vector<int>& stage_of, const std::vector<double>& limits,
-                                       bool* memory_binds, const WaitLimit& limit);
-  absl::StatusOr<Plan> SolveOnce(const std::vector<Mesh>& stages, const std::vector<int>& stage_of,
-                                 const std::vector<double>& reserve, bool offer_gathers,
-                                 const WaitLimit& limit);
-  // The stage of each decided node, from a plan of the whole model on one stage's mesh.
-  absl::StatusOr<std::vector<int>> AssignStages(const std::vector<Mesh>& stages, const WaitLimit& limit);
-  // Seconds of each decided node under a one-stage plan: its own and those of getting its inputs.
-  std::vector<double> NodeSeconds(const Plan& plan);
+  // Of a node whose outputs are the model's: its own seconds, and those of leaving them without summands.
+  const std::vector<double>& SecondsWithOutputs(PlanSpace& space, const Domain& domain, const Node& node,
+                                                const std::vector<int>& outputs);
+  absl::StatusOr<Problem> NetworkOf(const Staging& staging, bool offer_gathers, const WaitLimit& limit);
+  PlanDraft DraftOf(const Staging& staging, const Problem& problem, Solution solution);
+  std::vector<int64_t> BytesOf(const PlanDraft& draft);
+  // Gathers fewer weights, as memory allows.
+  void HoldWholeAgain(PlanDraft* draft);
+  absl::Status DoesNotFit(const Mesh& mesh, int64_t bytes) const;
+  absl::StatusOr<const Alone*> AloneOn(const Mesh& mesh, const WaitLimit& limit);
 
   const PlanGraph graph_;
   const Cluster& cluster_;
   const PlanOptions& options_;
   std::map<std::string, std::unique_ptr<PlanSpace>> spaces_;
   std::map<std::string, std::unique_ptr<TransferPlanner>> transfers_;
-  std::map<std::string, std::optional<Plan>> alone_;  // plans of the whole model on one stage's mesh
+  std::map<std::string, std::unique_ptr<Alone>> alone_;  // by mesh and pattern of its devices
   std::map<std::tuple<const TransferPlanner*, int, int, int, int>, std::vector<double>> transfer_tables_;
+  std::map<std::tuple<const Domain*, std::vector<int>>, std::vector<double>> with_outputs_;
+  SegmentCache segments_;
 };
 
 // Bytes the devices of each stage hold: constants, and the most of computed values alive at once.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -198,7 +199,39 @@ absl::StatusOr<PlanGraph> PlanGraph::Create(const Graph& graph) {
     result.signatures_.push_back(known.try_emplace(text, static_cast<int>(known.size())).first->second);
   }
   result.num_signatures_ = static_cast<int>(known.size());
+  result.FindEdges();
   return result;
+}
+
+void PlanGraph::FindEdges() {
+  const size_t count = nodes_.size();
+  std::vector<size_t> last(count, 0);
+  std::map<int32_t, std::vector<std::pair<int, int>>> constants;
+  for (size_t reader = 0; reader < count; ++reader) {
+    const Node& node = *graph_->node(nodes_[reader]);
+    last[reader] = std::max(last[reader], reader);
+    for (int i = 0; i < node.num_inputs(); ++i) {
+      const ValueId input = node.input(i);
+      if (!input.valid()) continue;
+      if (graph_->node(input.node)->is_const()) constants[input.node].emplace_back(static_cast<int>(reader), i);
+      const int producer = index(input.node);
+      if (producer < 0) continue;
+      last[static_cast<size_t>(producer)] = reader;
+      edges_.push_back({producer, input.output, static_cast<int>(reader), i, &graph_->desc(input)});
+    }
+  }
+  end_with_.resize(count);
+  for (const GraphOutput& output : graph_->outputs()) {
+    const int producer = index(output.value.node);
+    if (producer >= 0) last[static_cast<size_t>(producer)] = count;
+  }
+  for (size_t v = 0; v < count; ++v) {
+    if (last[v] < count) end_with_[last[v]].push_back(static_cast<int>(v));
+  }
+  for (auto& [id, readers] : constants) {
+    constant_bytes_ += static_cast<double>(ByteSize(graph_->node(id)->output()));
+    if (readers.size() > 1) shared_constants_.push_back(std::move(readers));
+  }
 }
 
 PlanSpace::PlanSpace(const PlanGraph& graph, const Cluster& cluster, Mesh mesh, const PlanOptions& options)
@@ -209,6 +242,9 @@ PlanSpace::PlanSpace(const PlanGraph& graph, const Cluster& cluster, Mesh mesh, 
       resharder_(mesh_, cluster) {}
 
 absl::StatusOr<const Domain*> PlanSpace::DomainOf(int index, bool offer_gathers) {
+  if (of_node_.empty()) of_node_.resize(graph_.nodes().size(), nullptr);
+  const Domain*& known = of_node_[static_cast<size_t>(index)];
+  if (known != nullptr && !offer_gathers) return known;
   const Node& node = *graph_.graph().node(graph_.nodes()[static_cast<size_t>(index)]);
   const PlanHint* hint = HintFor(options_.hints, node.name());
   const std::string fixed =
@@ -219,7 +255,8 @@ absl::StatusOr<const Domain*> PlanSpace::DomainOf(int index, bool offer_gathers)
                           absl::StrCat("node '", node.name(), "' (", node.type(), ")"));
     slot->id = static_cast<int>(domains_.size() + with_gathers_.size());
   }
-  return offer_gathers ? WithGathers(node, *slot) : slot.get();
+  known = slot.get();
+  return offer_gathers ? WithGathers(node, *slot) : known;
 }
 
 const Domain* PlanSpace::WithGathers(const Node& node, const Domain& base) {
@@ -249,8 +286,16 @@ void PlanSpace::AddStrategy(const Node& node, Strategy strategy, Domain* domain)
     seconds += resharder_.Seconds(Sharding::Replicated(static_cast<int>(desc.shape.size())),
                                   strategy.inputs[static_cast<size_t>(i)], desc);
   }
+  int64_t values = 0;
+  for (int i = 0; i < node.num_outputs(); ++i) {
+    const TensorDesc& desc = node.output(i);
+    values += static_cast<int64_t>(
+        ByteSize({desc.type, LocalShape(mesh_, strategy.outputs[static_cast<size_t>(i)], desc.shape)}));
+  }
+  domain->least_seconds = domain->seconds.empty() ? seconds : std::min(domain->least_seconds, seconds);
   domain->seconds.push_back(seconds);
   domain->weight_bytes.push_back(HeldBytes(graph, node, mesh_, strategy));
+  domain->value_bytes.push_back(values);
   domain->strategies.push_back(std::move(strategy));
 }
 

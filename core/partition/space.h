@@ -25,6 +25,15 @@ struct Domain {
   std::vector<Strategy> strategies;
   std::vector<double> seconds;       // of each, with cutting model inputs
   std::vector<double> weight_bytes;  // of each: constants one device holds
+  std::vector<int64_t> value_bytes;  // of each: outputs one device holds
+  double least_seconds = 0;
+};
+
+// A value on its way from one decided node to another: places in PlanGraph::nodes().
+struct PlanEdge {
+  int from = 0, output = 0;
+  int to = 0, input = 0;
+  const TensorDesc* desc = nullptr;
 };
 
 // What is the same for all meshes: which nodes are decided, in which order, and which look alike.
@@ -42,13 +51,28 @@ class PlanGraph {
   int signature(int index) const { return signatures_[static_cast<size_t>(index)]; }
   int num_signatures() const { return num_signatures_; }
 
+  // In the order of their readers.
+  const std::vector<PlanEdge>& edges() const { return edges_; }
+  // The nodes whose outputs nobody reads after the node at `index` has run.
+  const std::vector<int>& end_with(int index) const { return end_with_[static_cast<size_t>(index)]; }
+  // Readers (node, input) of each constant that several nodes read.
+  const std::vector<std::vector<std::pair<int, int>>>& shared_constants() const { return shared_constants_; }
+  // Of all constants that decided nodes read, whole, each once.
+  double constant_bytes() const { return constant_bytes_; }
+
  private:
+  void FindEdges();
+
   const Graph* graph_ = nullptr;
   std::vector<int32_t> nodes_;
   std::vector<int> index_;
   std::vector<bool> after_weights_;
   std::vector<int> signatures_;
   int num_signatures_ = 0;
+  std::vector<PlanEdge> edges_;
+  std::vector<std::vector<int>> end_with_;
+  std::vector<std::vector<std::pair<int, int>>> shared_constants_;
+  double constant_bytes_ = 0;
 };
 
 // Not thread-safe. The graph and the cluster must outlive it.
@@ -83,6 +107,7 @@ class PlanSpace {
   Resharder resharder_;
   std::map<std::pair<int, std::string>, std::unique_ptr<Domain>> domains_;  // by signature and what hints fix
   std::map<const Domain*, std::unique_ptr<Domain>> with_gathers_;  // null: nothing to offer
+  std::vector<const Domain*> of_node_;                                      // those asked for, per node
   std::map<std::tuple<int, int, int, int>, std::vector<double>> tables_;
   bool any_weight_ = false, any_weight_cut_ = false;
 };

@@ -81,11 +81,32 @@ std::optional<StageSolution> UnderCap(const Chain& chain, int stages, double cap
 
 std::optional<StageSolution> CutIntoStages(const StageProblem& problem, bool exact) {
   const Chain chain(problem);
+  auto objective = [&](const StageSolution& s) { return s.sum + (problem.in_flight - 1) * s.slowest; };
+  // The stages take the whole chain and some cuts, however it is cut.
+  double floor = chain.Compute(0, chain.last());
+  double most = floor;  // of a stage
+  if (!problem.cut_seconds.empty()) {
+    const auto [least, worst] = std::minmax_element(problem.cut_seconds.begin(), problem.cut_seconds.end());
+    floor += (problem.stages - 1) * *least;
+    most += *worst;
+  }
+  // Without more in flight only the sum counts.
+  if (problem.in_flight <= 1) return UnderCap(chain, problem.stages, kInfinity);
+  // Some cap that allows a solution. What that promises leaves few caps to try.
+  double low_cap = 0, cap = floor / problem.stages, growth = 1.05;
+  std::optional<StageSolution> best;
+  while (!(best = UnderCap(chain, problem.stages, cap))) {
+    if (cap >= most) return std::nullopt;
+    low_cap = cap;
+    cap = std::max(cap * growth, most * 1e-6);
+    growth *= 1.1;
+  }
+  const double high_cap = (objective(*best) - floor) / (problem.in_flight - 1) * (1 + 1e-9);
   std::vector<double> caps;
   for (int from = 0; from < chain.last(); ++from) {
     for (int to = from + 1; to <= chain.last(); ++to) {
       const double seconds = chain.Seconds(from, to);
-      if (seconds < kInfinity) caps.push_back(seconds);
+      if (seconds >= low_cap && seconds <= high_cap) caps.push_back(seconds);
     }
   }
   std::sort(caps.begin(), caps.end());
@@ -100,7 +121,6 @@ std::optional<StageSolution> CutIntoStages(const StageProblem& problem, bool exa
       distinct.push_back(caps[i]);
     }
   }
-  auto objective = [&](const StageSolution& s) { return s.sum + (problem.in_flight - 1) * s.slowest; };
   // The smallest cap that allows anything, then upwards while a higher one can still win.
   size_t low = 0, high = distinct.size();
   while (low < high) {
@@ -111,13 +131,11 @@ std::optional<StageSolution> CutIntoStages(const StageProblem& problem, bool exa
       low = middle + 1;
     }
   }
-  std::optional<StageSolution> best;
   for (size_t i = low; i < distinct.size(); ++i) {
-    if (best && problem.in_flight * distinct[i] >= objective(*best) * (exact ? 1 + 1e-12 : 1)) break;
+    const double least = std::max(floor, distinct[i]) + (problem.in_flight - 1) * distinct[i];
+    if (least >= objective(*best) * (exact ? 1 + 1e-12 : 1)) break;
     std::optional<StageSolution> solution = UnderCap(chain, problem.stages, distinct[i]);
-    if (solution && (!best || objective(*solution) < objective(*best))) best = std::move(solution);
-    // Without more in flight only the sum counts: the loosest cap is all there is to try.
-    if (problem.in_flight <= 1 && best && i + 1 < distinct.size()) i = distinct.size() - 2;
+    if (solution && objective(*solution) < objective(*best)) best = std::move(solution);
   }
   return best;
 }

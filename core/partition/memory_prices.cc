@@ -1,0 +1,253 @@
+#include "core/partition/memory_prices.h"
+
+#include <algorithm>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <tuple>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/base/status.h"
+
+namespace omserve {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr int kTrials = 24;
+// A thousand seconds per megabyte: bytes before all else.
+constexpr double kDearest = 1e-3;
+// A gap not worth another trial.
+constexpr double kSmallGap = 1e-4;
+
+bool Fits(const std::vector<double>& bytes, const std::vector<double>& limits) {
+  for (size_t g = 0; g < limits.size(); ++g) {
+    if (bytes[g] > limits[g]) return false;
+  }
+  return true;
+}
+
+double Excess(const std::vector<double>& bytes, const std::vector<double>& limits) {
+  double excess = 0;
+  for (size_t g = 0; g < limits.size(); ++g) excess += std::max(0.0, bytes[g] - limits[g]);
+  return excess;
+}
+
+}  // namespace
+
+struct MemoryPrices::Progress {
+  const std::vector<double>& limits;
+  const std::vector<double>& loosest;
+  double cutoff = kInfinity;
+  std::optional<Solution> best;  // within the limits
+  double bound = 0;
+  Solution nearest;
+  double least_excess = kInfinity;
+
+  void See(const Trial& trial, const std::vector<double>& price) {
+    double dual = trial.value;
+    for (size_t g = 0; g < price.size(); ++g) {
+      if (price[g] > 0) dual -= price[g] * loosest[g];
+    }
+    bound = std::max(bound, dual);
+    Offer(trial.solution, trial.bytes);
+  }
+  void Offer(const Solution& solution, const std::vector<double>& bytes) {
+    const double excess = Excess(bytes, limits);
+    if (excess == 0) {
+      if (!best || solution.cost < best->cost) best = solution;
+    } else if (excess < least_excess) {
+      least_excess = excess;
+      nearest = solution;
+    }
+  }
+  bool settled() const { return bound >= cutoff || (best && best->cost - bound <= kSmallGap * best->cost); }
+};
+
+std::vector<double> MemoryPrices::Used(const std::vector<int>& choice, size_t groups) const {
+  std::vector<double> bytes(groups, 0);
+  for (size_t v = 0; v < choice.size(); ++v)
+    bytes[static_cast<size_t>(problem_.group[v])] += (*problem_.bytes[v])[static_cast<size_t>(choice[v])];
+  return bytes;
+}
+
+absl::StatusOr<const MemoryPrices::Trial*> MemoryPrices::Try(const std::vector<double>& price,
+                                                             const WaitLimit& limit) {
+  auto known = trials_.find(price);
+  if (known != trials_.end()) return &known->second;
+  const bool free = std::all_of(price.begin(), price.end(), [](double p) { return p == 0; });
+  SharedNetwork priced;
+  const SharedNetwork* network = &problem_.network;
+  using Key = std::tuple<const std::vector<double>*, const std::vector<double>*, double>;
+  std::map<Key, std::unique_ptr<std::vector<double>>> costs;
+  if (!free) {
+    priced = problem_.network;
+    for (size_t v = 0; v < priced.unary.size(); ++v) {
+      const double p = price[static_cast<size_t>(problem_.group[v])];
+      const std::vector<double>& bytes = *problem_.bytes[v];
+      // Bytes that no choice changes only add to the sum; they are counted once, below.
+      if (p == 0 || std::adjacent_find(bytes.begin(), bytes.end(), std::not_equal_to<>()) == bytes.end()) continue;
+      auto& slot = costs[{priced.unary[v], &bytes, p}];
+      if (!slot) {
+        slot = std::make_unique<std::vector<double>>(*priced.unary[v]);
+        for (size_t k = 0; k < slot->size(); ++k) (*slot)[k] += p * (bytes[k] - bytes[0]);
+      }
+      priced.unary[v] = slot.get();
+    }
+    network = &priced;
+  }
+  Trial trial;
+  if (cache_ == nullptr) {
+    ASSIGN_OR_RETURN(trial.solution, Solve(network->Expand(), options_, limit));
+  } else {
+    SegmentCache passing(cache_);
+    ASSIGN_OR_RETURN(trial.solution, SolveFolded(*network, free ? *cache_ : passing, options_, limit));
+  }
+  trial.bytes = Used(trial.solution.choice, price.size());
+  trial.value = trial.solution.lower_bound;
+  if (!free) {
+    const std::vector<double> first = Used(std::vector<int>(problem_.bytes.size(), 0), price.size());
+    for (size_t g = 0; g < price.size(); ++g) {
+      if (price[g] == 0) continue;
+      trial.value += price[g] * first[g];
+      trial.solution.cost -= price[g] * (trial.bytes[g] - first[g]);
+    }
+  }
+  return &trials_.emplace(price, std::move(trial)).first->second;
+}
+
+void MemoryPrices::ChangeOver(const Solution& first, const Solution& second, Progress* progress) const {
+  const SharedNetwork& network = problem_.network;
+  const size_t count = network.unary.size();
+  auto value = [](const Solution& s, size_t v) { return static_cast<size_t>(s.choice[v]); };
+  std::vector<std::vector<const SharedNetwork::Edge*>> in(count);
+  for (const SharedNetwork::Edge& edge : network.edges) in[static_cast<size_t>(edge.b)].push_back(&edge);
+  // The cost of v, when it is chosen by `here` and what it reads by `there`.
+  auto cost_of = [&](size_t v, const Solution& there, const Solution& here) {
+    double cost = (*network.unary[v])[value(here, v)];
+    for (const SharedNetwork::Edge* edge : in[v])
+      cost += (*edge->cost)[value(there, static_cast<size_t>(edge->a)) * network.unary[v]->size() + value(here, v)];
+    return cost;
+  };
+  double cost = 0, bytes = 0;  // of `second` from v on, and of `first` before
+  for (size_t v = 0; v < count; ++v) {
+    cost += cost_of(v, second, second);
+    bytes += (*problem_.bytes[v])[value(second, v)];
+  }
+  double least = progress->best ? progress->best->cost : kInfinity;
+  std::optional<size_t> place;
+  const std::vector<int> cuts = CutVariables(network);
+  auto cut = cuts.begin();
+  for (size_t v = 0; v < count && cut != cuts.end(); ++v) {
+    const double alone = cost_of(v, second, second);
+    if (static_cast<size_t>(*cut) == v) {
+      ++cut;
+      const double here = cost - alone + cost_of(v, first, second);
+      if (bytes <= progress->limits[0] && here < least) {
+        least = here;
+        place = v;
+      }
+    }
+    cost += cost_of(v, first, first) - alone;
+    bytes += (*problem_.bytes[v])[value(first, v)] - (*problem_.bytes[v])[value(second, v)];
+  }
+  if (!place) return;
+  Solution mixed = second;
+  std::copy_n(first.choice.begin(), *place, mixed.choice.begin());
+  mixed.cost = least;
+  const std::vector<double> used = Used(mixed.choice, 1);
+  progress->Offer(mixed, used);
+}
+
+// One price: along the lower hull of (bytes, cost), from a point on either side of the limit to the edge that
+// crosses it. That edge is the best bound there is, its ends the best choices any price gives.
+absl::Status MemoryPrices::WalkHull(size_t group, Progress* progress, const WaitLimit& limit) {
+  std::vector<double> price(progress->limits.size(), 0);
+  auto attempt = [&](double p) -> absl::StatusOr<const Trial*> {
+    price[group] = p;
+    ASSIGN_OR_RETURN(const Trial* trial, Try(price, limit));
+    progress->See(*trial, price);
+    return trial;
+  };
+  ASSIGN_OR_RETURN(const Trial* over, attempt(0));
+  ASSIGN_OR_RETURN(const Trial* fit, attempt(kDearest));
+  if (fit->bytes[group] > progress->limits[group]) return absl::OkStatus();
+  for (int i = 0; i < kTrials && !progress->settled(); ++i) {
+    const double bytes = over->bytes[group] - fit->bytes[group], cost = fit->solution.cost - over->solution.cost;
+    if (bytes <= 0 || cost <= 0) break;
+    const double p = cost / bytes;
+    ASSIGN_OR_RETURN(const Trial* middle, attempt(p));
+    const double line = over->solution.cost + p * over->bytes[group];
+    if (middle->solution.cost + p * middle->bytes[group] >= line - 1e-9 * line) break;
+    (middle->bytes[group] > progress->limits[group] ? over : fit) = middle;
+  }
+  if (progress->limits.size() > 1) return absl::OkStatus();
+  ChangeOver(over->solution, fit->solution, progress);
+  ChangeOver(fit->solution, over->solution, progress);
+  return absl::OkStatus();
+}
+
+absl::Status MemoryPrices::Bisect(Progress* progress, const WaitLimit& limit) {
+  const size_t groups = progress->limits.size();
+  std::vector<double> price(groups, 0), low(groups, 0), high(groups, 0);
+  ASSIGN_OR_RETURN(const Trial* trial, Try(price, limit));
+  for (int i = 0; i < kTrials; ++i) {
+    bool settled = progress->best.has_value();
+    for (size_t g = 0; g < groups; ++g) {
+      if (trial->bytes[g] > progress->limits[g]) {
+        low[g] = price[g];
+        price[g] = high[g] == 0 ? std::max(1e-12, price[g] * 8) : (low[g] + high[g]) / 2;
+      } else if (price[g] > 0) {
+        high[g] = price[g];
+        price[g] = (low[g] + high[g]) / 2;
+      }
+      settled = settled && (high[g] == 0 || high[g] - low[g] < 1e-3 * high[g]);
+    }
+    if (settled || progress->settled()) break;
+    ASSIGN_OR_RETURN(trial, Try(price, limit));
+    progress->See(*trial, price);
+  }
+  if (progress->best || progress->bound >= progress->cutoff) return absl::OkStatus();
+  for (size_t g = 0; g < groups; ++g) price[g] = progress->limits[g] < kInfinity ? kDearest : 0;
+  ASSIGN_OR_RETURN(trial, Try(price, limit));
+  progress->See(*trial, price);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Solution> MemoryPrices::Within(const std::vector<double>& limits,
+                                              const std::vector<double>& loosest, double cutoff,
+                                              const WaitLimit& limit) {
+  bind_ = true;
+  // When even the leanest choice of every variable is too much, there is nothing to search.
+  Solution lean;
+  for (const std::vector<double>* bytes : problem_.bytes)
+    lean.choice.push_back(static_cast<int>(std::min_element(bytes->begin(), bytes->end()) - bytes->begin()));
+  if (!Fits(Used(lean.choice, limits.size()), limits)) {
+    lean.feasible = false;
+    lean.lower_bound = kInfinity;
+    return lean;
+  }
+  const std::vector<double> no_price(limits.size(), 0);
+  ASSIGN_OR_RETURN(const Trial* free, Try(no_price, limit));
+  if (Fits(free->bytes, limits)) {
+    bind_ = false;
+    return free->solution;
+  }
+  Progress progress{limits, loosest, cutoff, {}, 0, {}, kInfinity};
+  progress.See(*free, no_price);
+  if (!progress.settled()) {
+    std::vector<size_t> limited;
+    for (size_t g = 0; g < limits.size(); ++g) {
+      if (limits[g] < kInfinity) limited.push_back(g);
+    }
+    RETURN_IF_ERROR(limited.size() == 1 ? WalkHull(limited[0], &progress, limit) : Bisect(&progress, limit));
+  }
+  Solution found = progress.best ? *std::move(progress.best) : std::move(progress.nearest);
+  found.feasible = progress.best.has_value();
+  found.lower_bound = std::min(progress.bound, found.cost);
+  found.exact = found.feasible && found.cost - found.lower_bound <= 1e-9 * found.cost;
+  found.engine = absl::StrCat("multipliers+", found.engine);
+  return found;
+}
+
+}  // namespace omserve

@@ -1,0 +1,66 @@
+// MemoryPrices: the fastest choice whose bytes keep limits, by Lagrangian multipliers.
+//
+// A price on bytes leaves the form of a network as it is, so every trial is folded like the network without
+// limits. Between the best choices below and above a price where the choice flips, choices that change over at
+// one of the cut variables fill the gap. What is then left between choice and bound is told.
+#ifndef OMSERVE_CORE_PARTITION_MEMORY_PRICES_H_
+#define OMSERVE_CORE_PARTITION_MEMORY_PRICES_H_
+
+#include <map>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "core/partition/fold.h"
+
+namespace omserve {
+
+struct LimitedNetwork {
+  SharedNetwork network;
+  // Per variable: what each of its values takes, and of which limit.
+  std::vector<const std::vector<double>*> bytes;
+  std::vector<int> group;
+};
+
+// Not thread-safe. All given must outlive it.
+class MemoryPrices {
+ public:
+  // Without a cache nothing is folded.
+  MemoryPrices(const LimitedNetwork& problem, SegmentCache* cache, const SolveOptions& options)
+      : problem_(problem), cache_(cache), options_(options) {}
+
+  // `limits` per group, infinity for none. The bound holds for all choices that keep `loosest`, limits not below
+  // those. Not feasible: the choice nearest to the limits that was found, with an infinite bound when it is proven that there is none. The search ends early, maybe without
+  // a feasible choice, once no choice can be below `cutoff`. May be called again with other limits: what was
+  // tried is remembered.
+  absl::StatusOr<Solution> Within(const std::vector<double>& limits, const std::vector<double>& loosest,
+                                  double cutoff, const WaitLimit& limit);
+  // Whether the last limits keep the cheapest choice of all out.
+  bool bind() const { return bind_; }
+
+ private:
+  // The best choice at some prices.
+  struct Trial {
+    Solution solution;          // its cost is that without prices
+    std::vector<double> bytes;  // per group
+    double value = 0;           // no choice costs less with the prices
+  };
+  // One call of Within.
+  struct Progress;
+
+  absl::StatusOr<const Trial*> Try(const std::vector<double>& price, const WaitLimit& limit);
+  absl::Status WalkHull(size_t group, Progress* progress, const WaitLimit& limit);
+  absl::Status Bisect(Progress* progress, const WaitLimit& limit);
+  // Choices that take `first` up to a cut variable and `second` from there on.
+  void ChangeOver(const Solution& first, const Solution& second, Progress* progress) const;
+  std::vector<double> Used(const std::vector<int>& choice, size_t groups) const;
+
+  const LimitedNetwork& problem_;
+  SegmentCache* const cache_;
+  const SolveOptions& options_;
+  std::map<std::vector<double>, Trial> trials_;  // by price
+  bool bind_ = false;
+};
+
+}  // namespace omserve
+
+#endif  // OMSERVE_CORE_PARTITION_MEMORY_PRICES_H_
