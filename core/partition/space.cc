@@ -263,11 +263,15 @@ const Domain* PlanSpace::WithGathers(const Node& node, const Domain& base) {
   auto [it, fresh] = with_gathers_.try_emplace(&base);
   if (fresh) {
     auto domain = std::make_unique<Domain>();
-    for (const Strategy& strategy : base.strategies) {
+    domain->base = &base;
+    for (size_t k = 0; k < base.strategies.size(); ++k) {
+      const Strategy& strategy = base.strategies[k];
       AddStrategy(node, strategy, domain.get());
+      domain->of_base.push_back(static_cast<int>(k));
       Strategy gathering = strategy;
       if (strategy.held.empty() && HoldFewest(graph_.graph(), node, resharder_, &gathering)) {
         AddStrategy(node, std::move(gathering), domain.get());
+        domain->of_base.push_back(static_cast<int>(k));
       }
     }
     domain->id = static_cast<int>(domains_.size() + with_gathers_.size());
@@ -359,6 +363,20 @@ const std::vector<double>& PlanSpace::Table(const Domain& from, int output, cons
   std::vector<double>& table = tables_[{from.id, output, to.id, input}];
   if (!table.empty()) return table;
   table.reserve(from.strategies.size() * to.strategies.size());
+  if (from.base != nullptr || to.base != nullptr) {
+    // How weights are held changes nothing about values.
+    const Domain& a = from.base != nullptr ? *from.base : from;
+    const Domain& b = to.base != nullptr ? *to.base : to;
+    const std::vector<double>& known = Table(a, output, b, input, desc);
+    for (size_t i = 0; i < from.strategies.size(); ++i) {
+      const size_t row = from.base != nullptr ? static_cast<size_t>(from.of_base[i]) : i;
+      for (size_t j = 0; j < to.strategies.size(); ++j) {
+        const size_t column = to.base != nullptr ? static_cast<size_t>(to.of_base[j]) : j;
+        table.push_back(known[row * b.strategies.size() + column]);
+      }
+    }
+    return table;
+  }
   for (const Strategy& a : from.strategies) {
     for (const Strategy& b : to.strategies) {
       table.push_back(resharder_.Seconds(a.outputs[static_cast<size_t>(output)],

@@ -27,6 +27,9 @@ struct Domain {
   std::vector<double> weight_bytes;  // of each: constants one device holds
   std::vector<int64_t> value_bytes;  // of each: outputs one device holds
   double least_seconds = 0;
+  // Of a domain that offers more ways to hold weights: the domain it is made from, and its strategy behind each.
+  const Domain* base = nullptr;
+  std::vector<int> of_base;
 };
 
 // A value on its way from one decided node to another: places in PlanGraph::nodes().
