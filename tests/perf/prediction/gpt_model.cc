@@ -4,8 +4,10 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <utility>
 
-#include "core/base/status.h"
+#include "absl/strings/str_cat.h"
+#include "core/simulate/generation.h"
 #include "tests/perf/prediction/least_squares.h"
 
 namespace omserve::prediction {
@@ -14,24 +16,32 @@ namespace {
 constexpr double kHalf = 2;  // bytes of an element
 constexpr int64_t kVocabulary = 51200;
 
-double AllReduceIn(int p, const LinkCost& link, double bytes) {
-  if (p <= 1) return 0;
-  const double steps = std::ceil(std::log2(p)), share = (p - 1.0) / p;
-  const double halving = 2 * steps * link.alpha_seconds + 2 * share * bytes * link.beta_seconds_per_byte;
-  const double ring = 2 * (p - 1) * link.alpha_seconds + 2 * share * bytes * link.beta_seconds_per_byte;
-  const double doubling = steps * link.Time(bytes);
-  return std::min({halving, ring, doubling});
-}
+// What core/cluster asks for the price of operators.
+constexpr char kProduct[] = "MatMulV2", kScores[] = "BatchMatMulV2", kAttention[] = "IncreFlashAttention";
+constexpr const char* kMoving[] = {"Add", "Gelu", "LayerNormV4", "SoftmaxV2", "Transpose"};
 
-double GatherIn(int p, const LinkCost& link, double bytes) {
-  if (p <= 1) return 0;
-  return std::ceil(std::log2(p)) * link.alpha_seconds + (p - 1.0) / p * bytes * link.beta_seconds_per_byte;
+// Links and devices do not depend on their number: the rates of a cluster of one, by which groups of any size are priced.
+Cluster ClusterOf(const GptRates& rates) {
+  static const Cluster* const kBare = new Cluster(
+      Cluster::FromJson(absl::StrCat(R"({"cluster":[{"cluster_nodes":[{"node_id":0,"item_list":[{"item_id":0}]}]}],"item_def":[{"item_type":")",
+                                     kDevice, R"("}]})"), "cluster").value());
+  Cluster cluster = *kBare;
+  const absl::Status status = cluster.ApplyCosts(rates.ToCostFile().ToJson(), "fitted rates");
+  if (!status.ok()) {
+    std::fprintf(stderr, "%s\n", status.ToString().c_str());
+    std::abort();
+  }
+  return cluster;
 }
 
 class Gpt {
  public:
-  Gpt(const GptRates& rates, const LatencyRow& row)
-      : rates_(rates), row_(row), h_(row.heads * row.head_size), tp_(row.tensor_parallel) {}
+  Gpt(const GptRates& rates, const Cluster& cluster, const LatencyRow& row)
+      : rates_(rates), cluster_(cluster), row_(row), h_(row.heads * row.head_size), tp_(row.tensor_parallel) {
+    group_.size = tp_;
+    group_.most_per_node = group_.least_per_node = std::min(tp_, kNodeSize);
+    group_.nodes = (tp_ + kNodeSize - 1) / kNodeSize;
+  }
 
   // Stages for `sequences` sequences of `tokens` new tokens each, with `past` tokens before them.
   PipelineProgram Program(int64_t sequences, int64_t tokens, int64_t past) const {
@@ -47,9 +57,13 @@ class Gpt {
       if (stage + 1 < row_.pipeline) {
         const double bytes = static_cast<double>(sequences * tokens * h_) * kHalf;
         // Each rank sends its part to the rank of the same place; the receiving stage gathers.
-        const LinkCost& link = tp_ * row_.pipeline > kNodeSize ? rates_.between : rates_.inside;
-        const double gather = tp_ > 1 ? rates_.collective_start + GatherIn(tp_, rates_.inside, bytes) : 0;
-        steps.push_back({SimulatedStep::Kind::kSend, rates_.collective_start + link.Time(bytes / tp_) + gather, stage});
+        ConcurrentGroup pair;
+        pair.size = 2;
+        pair.nodes = tp_ * row_.pipeline > kNodeSize ? 2 : 1;
+        const double seconds = rates_.collective_start +
+                               cluster_.PriceGroup(CollectiveKind::kSendReceive, pair, bytes / tp_).seconds +
+                               Collective(CollectiveKind::kAllGather, bytes);
+        steps.push_back({SimulatedStep::Kind::kSend, seconds, stage});
       }
       program.stages.push_back(std::move(steps));
     }
@@ -59,22 +73,18 @@ class Gpt {
  private:
   double Product(int64_t rows, int64_t columns, int64_t inner) const {
     const double r = static_cast<double>(rows), c = static_cast<double>(columns), k = static_cast<double>(inner);
-    return rates_.product.Seconds({.type = "MatMulV2",
-                                   .flops = 2 * r * c * k,
-                                   .bytes = kHalf * (r * k + k * c + r * c),
-                                   .rows = rows,
-                                   .columns = columns,
-                                   .inner = inner});
+    return cluster_.OperatorTime(0, {.type = kProduct,
+                                     .flops = 2 * r * c * k,
+                                     .bytes = kHalf * (r * k + k * c + r * c),
+                                     .rows = rows,
+                                     .columns = columns,
+                                     .inner = inner});
   }
-  double Moved(double elements) const {
-    return rates_.product.start_seconds + kHalf * elements / rates_.moved_bytes_per_second;
+  double Moved(const char* type, double elements) const {
+    return cluster_.OperatorTime(0, {.type = type, .bytes = kHalf * elements});
   }
-  double AllReduce(double bytes) const {
-    if (tp_ == 1) return 0;
-    const int inside = std::min(tp_, kNodeSize), nodes = (tp_ + kNodeSize - 1) / kNodeSize;
-    if (nodes == 1) return rates_.collective_start + AllReduceIn(tp_, rates_.inside, bytes);
-    return rates_.collective_start + 2 * GatherIn(inside, rates_.inside, bytes) +
-           AllReduceIn(nodes, rates_.between, bytes / inside);
+  double Collective(CollectiveKind kind, double bytes) const {
+    return tp_ == 1 ? 0 : rates_.collective_start + cluster_.PriceGroup(kind, group_, bytes).seconds;
   }
 
   double Layer(int64_t sequences, int64_t tokens, int64_t past) const {
@@ -83,36 +93,34 @@ class Gpt {
     double seconds = Product(m, 3 * h_ / tp_, h_) + Product(m, h_, h_ / tp_) + Product(m, 4 * h_ / tp_, h_) +
                      Product(m, h_, 4 * h_ / tp_);
     // Norms with residuals and biases, the activation, and what attention rearranges.
-    seconds += 2 * Moved(4 * rows * wide) + Moved(2 * rows * 4 * part);
+    seconds += 2 * Moved("LayerNormV4", 4 * rows * wide) + Moved("Gelu", 2 * rows * 4 * part);
     const double heads = static_cast<double>(sequences * row_.heads) / tp_;
     if (tokens > 1) {
       const double scores = heads * static_cast<double>(tokens) * static_cast<double>(tokens + past);
-      seconds += 2 * Moved(2 * 3 * rows * part) + Moved(3 * scores);
-      const double flops = 4 * scores * static_cast<double>(row_.head_size);
-      seconds += 2 * rates_.product.start_seconds +
-                 flops / rates_.product.flops_per_second + kHalf * 2 * scores / rates_.product.bytes_per_second;
+      seconds += 2 * Moved("Transpose", 6 * rows * part) + Moved("SoftmaxV2", 3 * scores);
+      // Once for the scores, once for what they weigh.
+      seconds += 2 * cluster_.OperatorTime(0, {.type = kScores,
+                                               .flops = 2 * scores * static_cast<double>(row_.head_size),
+                                               .bytes = kHalf * (scores + 2 * rows * part)});
     } else {
       const double cached = heads * static_cast<double>((past + 1) * row_.head_size) * 2;
-      seconds += rates_.product.start_seconds + kHalf * cached / rates_.cache_bytes_per_second;
+      seconds += cluster_.OperatorTime(0, {.type = kAttention, .bytes = kHalf * cached});
     }
-    return seconds + 2 * AllReduce(kHalf * rows * wide);
+    return seconds + 2 * Collective(CollectiveKind::kAllReduce, kHalf * rows * wide);
   }
 
   double Logits(int64_t sequences) const {
     double seconds = Product(sequences, kVocabulary / tp_, h_) + rates_.token_seconds +
                      rates_.sequence_token_seconds * static_cast<double>(sequences);
-    if (tp_ > 1) {
-      const double bytes = 4.0 * static_cast<double>(sequences * kVocabulary);
-      seconds += rates_.collective_start + GatherIn(std::min(tp_, kNodeSize), rates_.inside, bytes);
-      if (tp_ > kNodeSize) seconds += GatherIn(tp_ / kNodeSize, rates_.between, bytes / kNodeSize);
-    }
-    return seconds;
+    return seconds + Collective(CollectiveKind::kAllGather, 4.0 * static_cast<double>(sequences * kVocabulary));
   }
 
   const GptRates& rates_;
+  const Cluster& cluster_;
   const LatencyRow& row_;
   const int64_t h_;
   const int tp_;
+  ConcurrentGroup group_;  // of one stage
 };
 
 std::vector<double*> Fields(GptRates& r) {
@@ -161,8 +169,26 @@ GptRates GptRates::DataSheet() {
   return rates;
 }
 
-absl::StatusOr<GenerationTimes> PredictTimes(const GptRates& rates, const LatencyRow& row) {
-  const Gpt gpt(rates, row);
+CostFile GptRates::ToCostFile() const {
+  CostFile file;
+  CostFile::Device& device = file.devices[kDevice];
+  device.rates = {{"flops_per_second", product.flops_per_second}, {"bytes_per_second", product.bytes_per_second},
+                  {"start_seconds", product.start_seconds},       {"half_rows", product.half_rows},
+                  {"half_columns", product.half_columns},         {"half_inner", product.half_inner}};
+  for (const char* type : kMoving) device.operators[type].rates = {{"bytes_per_second", moved_bytes_per_second}};
+  device.operators[kAttention].rates = {{"bytes_per_second", cache_bytes_per_second}};
+  for (const auto& [level, link] : {std::pair<CostFile::Level*, const LinkCost*>{&file.intra_node, &inside}, {&file.inter_node, &between}}) {
+    level->alpha_seconds = link->alpha_seconds;
+    level->bytes_per_second = 1 / link->beta_seconds_per_byte;
+    level->gamma_seconds_per_byte = 0;  // in the bandwidth
+  }
+  return file;
+}
+
+namespace {
+
+double PredictOn(const GptRates& rates, const Cluster& cluster, const LatencyRow& row) {
+  const Gpt gpt(rates, cluster, row);
   // Micro-batches as the system that was measured makes them.
   auto local_batch = [&](int64_t tokens) {
     int64_t local = row.batch;
@@ -184,16 +210,23 @@ absl::StatusOr<GenerationTimes> PredictTimes(const GptRates& rates, const Latenc
     generation.decode.push_back({row.in_length, gpt.Program(decode, 1, row.in_length)});
     generation.decode.push_back({last, gpt.Program(decode, 1, last)});
   }
-  return PredictGeneration(generation);
-}
-
-double PredictSeconds(const GptRates& rates, const LatencyRow& row) {
-  const absl::StatusOr<GenerationTimes> times = PredictTimes(rates, row);
+  const absl::StatusOr<GenerationTimes> times = PredictGeneration(generation);
   if (!times.ok()) {
     std::fprintf(stderr, "%s: %s\n", row.Layout().c_str(), times.status().ToString().c_str());
     std::abort();
   }
   return times->seconds + rates.request_seconds;
+}
+
+}  // namespace
+
+double PredictSeconds(const GptRates& rates, const LatencyRow& row) { return PredictOn(rates, ClusterOf(rates), row); }
+
+std::vector<double> PredictSeconds(const GptRates& rates, const std::vector<LatencyRow>& rows) {
+  const Cluster cluster = ClusterOf(rates);
+  std::vector<double> seconds;
+  for (const LatencyRow& row : rows) seconds.push_back(PredictOn(rates, cluster, row));
+  return seconds;
 }
 
 GptRates FitRates(const std::vector<LatencyRow>& rows) {
@@ -203,7 +236,8 @@ GptRates FitRates(const std::vector<LatencyRow>& rows) {
       [&](const std::vector<double>& logs) {
         const GptRates rates = GptRates::FromLogs(logs);
         std::vector<double> residuals;
-        for (const LatencyRow& row : rows) residuals.push_back(std::log(PredictSeconds(rates, row) / row.seconds));
+        const std::vector<double> predicted = PredictSeconds(rates, rows);
+        for (size_t i = 0; i < rows.size(); ++i) residuals.push_back(std::log(predicted[i] / rows[i].seconds));
         for (size_t i = 0; i < logs.size(); ++i) residuals.push_back(kPull * (logs[i] - start[i]));
         return residuals;
       },
@@ -211,9 +245,11 @@ GptRates FitRates(const std::vector<LatencyRow>& rows) {
 }
 
 double MeanError(const GptRates& rates, const std::vector<LatencyRow>& rows) {
+  if (rows.empty()) return 0;
+  const std::vector<double> predicted = PredictSeconds(rates, rows);
   double sum = 0;
-  for (const LatencyRow& row : rows) sum += std::abs(PredictSeconds(rates, row) / row.seconds - 1);
-  return rows.empty() ? 0 : sum / static_cast<double>(rows.size());
+  for (size_t i = 0; i < rows.size(); ++i) sum += std::abs(predicted[i] / rows[i].seconds - 1);
+  return sum / static_cast<double>(rows.size());
 }
 
 }  // namespace omserve::prediction

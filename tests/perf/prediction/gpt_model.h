@@ -1,25 +1,24 @@
-// A GPT's programs (core/simulate) from a handful of rates: operators by the roofline of core/cluster, all-reduces by its
-// α–β formulas on two levels, stages by the simulator.
+// A GPT's programs (core/simulate) from a handful of rates: operators and collectives as core/cluster prices them, stages
+// by the simulator.
 #ifndef OMSERVE_TESTS_PERF_PREDICTION_GPT_MODEL_H_
 #define OMSERVE_TESTS_PERF_PREDICTION_GPT_MODEL_H_
 
 #include <string>
 #include <vector>
 
-#include "absl/status/statusor.h"
 #include "core/cluster/cluster.h"
-#include "core/simulate/generation.h"
+#include "core/cluster/cost_file.h"
 #include "tests/perf/prediction/latency_table.h"
 
 namespace omserve::prediction {
 
-// What is fitted. Seconds, bytes and flops.
+// What is fitted. Seconds, bytes and flops. All but the last four are what a cost file says of a device and its links.
 struct GptRates {
-  OperatorRates product;     // matrix products with weights
+  OperatorRates product;               // of the device: what matrix products reach
   double moved_bytes_per_second = 0;   // element-wise operators, norms, softmax
   double cache_bytes_per_second = 0;   // keys and values of earlier positions
-  double collective_start = 0;         // of any collective
   LinkCost inside, between;            // a node; several nodes
+  double collective_start = 0;         // of any collective
   double token_seconds = 0;            // per token: sampling, the host
   double sequence_token_seconds = 0;   // per token of each sequence: sampling
   double request_seconds = 0;
@@ -31,14 +30,19 @@ struct GptRates {
   // Where a fit begins, and what is kept of what the rows say nothing about: the figures of an A100's data sheet with
   // common efficiencies.
   static GptRates DataSheet();
+
+  // Of devices of type kDevice: for `omctl plan --cost-file`.
+  CostFile ToCostFile() const;
 };
+
+constexpr char kDevice[] = "A100";
 
 // Devices of a node.
 constexpr int kNodeSize = 8;
 
-absl::StatusOr<GenerationTimes> PredictTimes(const GptRates& rates, const LatencyRow& row);
-// The whole of a row, with the request's own overhead. Aborts on rows that ParseLatencyTable would not give.
+// Aborts on rows that ParseLatencyTable would not give.
 double PredictSeconds(const GptRates& rates, const LatencyRow& row);
+std::vector<double> PredictSeconds(const GptRates& rates, const std::vector<LatencyRow>& rows);
 
 // Least squares of log(predicted / measured), gently pulled to DataSheet.
 GptRates FitRates(const std::vector<LatencyRow>& rows);

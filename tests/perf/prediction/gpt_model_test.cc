@@ -68,6 +68,16 @@ TEST(GptModelTest, AFitFindsTheRatesThatMadeATable) {
   EXPECT_NEAR(found.inside.beta_seconds_per_byte / truth.inside.beta_seconds_per_byte, 1, 0.2);
 }
 
+// The fit is of the cost model that plans are priced by.
+TEST(GptModelTest, RatesAreACostFile) {
+  const GptRates rates = Truth();
+  const absl::StatusOr<CostFile> file = CostFile::Parse(rates.ToCostFile().ToJson(), "costs");
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_DOUBLE_EQ(file->devices.at(kDevice).rates.at("half_rows"), rates.product.half_rows);
+  EXPECT_DOUBLE_EQ(*file->inter_node.alpha_seconds, rates.between.alpha_seconds);
+  EXPECT_NEAR(*file->intra_node.bytes_per_second * rates.inside.beta_seconds_per_byte, 1, 1e-12);
+}
+
 TEST(GptModelTest, MoreOfEverythingTakesLongerAndMoreDevicesLessLong) {
   const GptRates rates = GptRates::DataSheet();
   const LatencyRow row{"20B", 48, 128, 44, 16, 128, 20, 4, 1};

@@ -1,7 +1,7 @@
 // How well the cost model predicts measured latencies of language models: its parameters are fitted on half of the rows
 // of a table and judged on the other half.
 //
-//   latency_prediction TABLE [--judge TABLE] [--splits N] [--rows]
+//   latency_prediction TABLE [--judge TABLE] [--splits N] [--rows] [--write-costs FILE]
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -33,13 +33,14 @@ void PrintRows(const GptRates& rates, const std::vector<LatencyRow>& rows) {
   }
 }
 
-absl::Status Run(const std::string& path, const std::string& judge, int splits, bool print_rows) {
+absl::Status Run(const std::string& path, const std::string& judge, const std::string& costs, int splits, bool print_rows) {
   ASSIGN_OR_RETURN(const std::vector<LatencyRow> rows, ReadTable(path));
   const GptRates all = FitRates(rows);
   std::printf("%zu rows, %zu parameters; fitted on all rows:\n", rows.size(), GptRates::Names().size());
   const std::vector<double> logs = all.ToLogs();
   for (size_t i = 0; i < logs.size(); ++i) std::printf("  %-20s %.4g\n", GptRates::Names()[i].c_str(), std::exp(logs[i]));
   std::printf("mean error on the rows of the fit: %.2f %%\n", 100 * MeanError(all, rows));
+  if (!costs.empty()) RETURN_IF_ERROR(WriteFileAtomically(costs, all.ToCostFile().ToJson()));
   if (print_rows) PrintRows(all, rows);
   if (!judge.empty()) {
     ASSIGN_OR_RETURN(const std::vector<LatencyRow> others, ReadTable(judge));
@@ -80,15 +81,16 @@ absl::Status Run(const std::string& path, const std::string& judge, int splits, 
 
 int main(int argc, char** argv) {
   CLI::App app("Predicted against measured latencies of language models");
-  std::string table, judge;
+  std::string table, judge, costs;
   int splits = 20;
   bool rows = false;
   app.add_option("TABLE", table, "Measured latencies: CSV")->required()->check(CLI::ExistingFile);
   app.add_option("--judge", judge, "Further measured latencies, to judge the fit on all of TABLE by")->check(CLI::ExistingFile);
+  app.add_option("--write-costs", costs, "Where to write what was fitted on all of TABLE, as a cost file of devices of type A100");
   app.add_option("--splits", splits, "Random halves to judge by")->check(CLI::Range(0, 1000));
   app.add_flag("--rows", rows, "Print every row");
   CLI11_PARSE(app, argc, argv);
-  const absl::Status status = omserve::prediction::Run(table, judge, splits, rows);
+  const absl::Status status = omserve::prediction::Run(table, judge, costs, splits, rows);
   if (!status.ok()) std::fprintf(stderr, "%s\n", status.ToString().c_str());
   return status.ok() ? 0 : 1;
 }
