@@ -24,6 +24,12 @@ absl::StatusOr<SlicedModel> CutModel(Graph graph, ModelInfo info, const Cluster&
   report("plan", 1,
          absl::StrCat(plan.num_replicas(), " x ", plan.num_stages(), " x mesh ", plan.stages[0].ToString()));
   report("cut", 0, "");
+  ASSIGN_OR_RETURN(SlicedModel model, CutByPlan(graph, std::move(info), cluster, plan));
+  report("cut", 1, model.info.build["plan"]);
+  return model;
+}
+
+absl::StatusOr<SlicedModel> CutByPlan(const Graph& graph, ModelInfo info, const Cluster& cluster, const Plan& plan) {
   ASSIGN_OR_RETURN_WITH(CutGraph cut, Lower(graph, cluster, plan), "cut");
   info.stages = plan.num_stages();
   info.build["plan"] = Summarize(graph, plan, cut.slices[0]);
@@ -46,7 +52,6 @@ absl::StatusOr<SlicedModel> CutModel(Graph graph, ModelInfo info, const Cluster&
   for (SliceGroup& group : cut.groups) info.groups.push_back({std::move(group.name), std::move(group.ranks)});
   model.info = std::move(info);
   model.graphs = std::move(cut.slices);
-  report("cut", 1, model.info.build["plan"]);
   return model;
 }
 

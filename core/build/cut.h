@@ -17,6 +17,9 @@ absl::StatusOr<SlicedModel> CutModel(Graph graph, ModelInfo info, const Cluster&
                                      const std::function<void(const BuildProgress&)>& progress,
                                      const WaitLimit& limit);
 
+// The same by a plan that exists already. `info` has name, inputs, outputs and provenance.
+absl::StatusOr<SlicedModel> CutByPlan(const Graph& graph, ModelInfo info, const Cluster& cluster, const Plan& plan);
+
 }  // namespace omserve
 
 #endif  // OMSERVE_CORE_BUILD_CUT_H_
