@@ -53,8 +53,10 @@ std::vector<int> DevicesOf(int replica, int count) {
 // Tries candidates and keeps the best by an objective.
 class Chooser {
  public:
-  Chooser(const Cluster& cluster, PlanObjective objective, PlanSearch& search, const WaitLimit& limit)
-      : cluster_(cluster), objective_(objective), search_(search), limit_(limit) {}
+  // `micro_batches`: runs of one request.
+  Chooser(const Cluster& cluster, PlanObjective objective, int64_t micro_batches, PlanSearch& search,
+          const WaitLimit& limit)
+      : cluster_(cluster), objective_(objective), micro_batches_(micro_batches), search_(search), limit_(limit) {}
 
   bool has_plan() const { return !kept_.empty(); }
   // Of a plan that was found; the fewest.
@@ -93,7 +95,7 @@ class Chooser {
     Plan plan = search_.Write(winner->draft);
     for (int r = 0; r < winner->sizes.replicas; ++r)
       plan.replicas.push_back(DevicesOf(r, winner->sizes.stages * winner->sizes.tensor));
-    if (objective_ == PlanObjective::kLatency && winner->sizes.stages == 1) {
+    if (objective_ == PlanObjective::kLatency && micro_batches_ == 1 && winner->sizes.stages == 1) {
       // Any of the sizes tried could have been taken.
       plan.lower_bound = std::min(bound_, plan.seconds);
       plan.exact = plan.exact && plan.seconds - plan.lower_bound <= 1e-9 * plan.seconds;
@@ -124,10 +126,15 @@ class Chooser {
     std::vector<int> devices() const { return DevicesOf(0, sizes.stages * sizes.tensor); }
   };
 
+  // Further runs of a request that a replica takes behind its first one.
+  double RunsBehind(const Sizes& sizes) const {
+    return static_cast<double>((micro_batches_ + sizes.replicas - 1) / sizes.replicas - 1);
+  }
+
   double Objective(double seconds, double slowest, const Sizes& sizes) const {
     switch (objective_) {
       case PlanObjective::kLatency:
-        return seconds;
+        return seconds + RunsBehind(sizes) * slowest;
       case PlanObjective::kThroughput:
         return slowest / sizes.replicas;
       case PlanObjective::kDecode:
@@ -157,7 +164,9 @@ class Chooser {
     double cutoff = kInfinity;
     if (has_plan()) {
       // The slowest stage takes at least its share of the sum.
-      cutoff = Allowed() * (objective_ == PlanObjective::kThroughput ? sizes.replicas * sizes.stages : 1);
+      cutoff = Allowed();
+      if (objective_ == PlanObjective::kThroughput) cutoff *= sizes.replicas * sizes.stages;
+      if (objective_ == PlanObjective::kLatency) cutoff /= 1 + RunsBehind(sizes) / sizes.stages;
       if (sizes.stages > 1) {
         // Sending is no faster than staying.
         ASSIGN_OR_RETURN(const double alone, search_.SecondsAlone(mesh, limit_));
@@ -183,6 +192,7 @@ class Chooser {
 
   const Cluster& cluster_;
   const PlanObjective objective_;
+  const int64_t micro_batches_;
   PlanSearch& search_;
   const WaitLimit& limit_;
   std::vector<Kept> kept_;  // all that are as good as the best
@@ -226,6 +236,20 @@ absl::Status CheckSizes(const ParallelOptions& options, const Cluster& cluster) 
                                                  " the number of devices in the cluster file, ", devices));
 }
 
+namespace {
+
+// Of requests whose size CountMicroBatches (core/build) has not refused.
+int64_t MicroBatches(const Graph& graph, const ParallelOptions& options) {
+  if (!options.global_batch_size) return 1;
+  for (const int32_t id : graph.inputs()) {
+    const Shape& shape = graph.node(id)->output().shape;
+    if (!shape.empty() && shape[0] > 0) return std::max<int64_t>(1, *options.global_batch_size / shape[0]);
+  }
+  return 1;
+}
+
+}  // namespace
+
 absl::StatusOr<Plan> PlanModel(const Graph& graph, const Cluster& cluster, const ParallelOptions& options,
                                const WaitLimit& limit) {
   if (!options.plan.empty()) return PlanFromText(options.plan, "plan", graph, cluster);
@@ -249,7 +273,8 @@ absl::StatusOr<Plan> PlanModel(const Graph& graph, const Cluster& cluster, const
   std::vector<Sizes> candidates = Candidates(sizes, cluster.num_devices());
   // Those that promise most come first; what cannot be better than they are is then soon told. A pipeline makes
   // one run no faster: for latency it is for models that fit no other way.
-  const bool latency = options.objective == PlanObjective::kLatency;
+  const int64_t micro_batches = MicroBatches(graph, options);
+  const bool latency = options.objective == PlanObjective::kLatency && micro_batches == 1;
   std::stable_sort(candidates.begin(), candidates.end(), [&](const Sizes& a, const Sizes& b) {
     auto key = [&](const Sizes& s) {
       return options.objective == PlanObjective::kThroughput ? std::pair(s.tensor, s.stages)
@@ -258,7 +283,7 @@ absl::StatusOr<Plan> PlanModel(const Graph& graph, const Cluster& cluster, const
     return key(a) < key(b);
   });
   const absl::Time end = absl::Now() + plan_options.solve.time_budget;
-  Chooser chooser(cluster, options.objective, *search, limit);
+  Chooser chooser(cluster, options.objective, micro_batches, *search, limit);
   bool all_tried = true;
   for (const Sizes& candidate : candidates) {
     if (latency && chooser.has_plan() && candidate.stages > chooser.stages()) break;

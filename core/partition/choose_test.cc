@@ -55,14 +55,23 @@ TEST(ChooseTest, GivenSizesAreKept) {
 TEST(ChooseTest, AutomaticIsNeverWorseThanGivenSizes) {
   const Graph graph = GptGraph(kSmall);
   const Cluster cluster = Cluster::Local(4);
-  for (PlanObjective objective : {PlanObjective::kLatency, PlanObjective::kThroughput}) {
+  struct Goal {
+    PlanObjective objective;
+    int micro_batches = 1;
+  };
+  for (const auto& [objective, micro_batches] :
+       {Goal{PlanObjective::kLatency}, Goal{PlanObjective::kLatency, 7}, Goal{PlanObjective::kThroughput}}) {
     auto value = [&](const Plan& plan) {
-      return objective == PlanObjective::kLatency ? plan.seconds
-                                                  : plan.seconds_between_answers() / plan.num_replicas();
+      const double slowest = plan.seconds_between_answers();
+      if (objective == PlanObjective::kThroughput) return slowest / plan.num_replicas();
+      // Of a request whose runs go to the replicas one by one.
+      const int behind = (micro_batches + plan.num_replicas() - 1) / plan.num_replicas() - 1;
+      return plan.seconds + behind * slowest;
     };
     ParallelOptions automatic;
     automatic.automatic = true;
     automatic.objective = objective;
+    automatic.global_batch_size = micro_batches * kSmall.batch;
     auto best = PlanModel(graph, cluster, automatic);
     ASSERT_TRUE(best.ok()) << best.status();
     for (int tensor : {1, 2, 4}) {
@@ -73,6 +82,7 @@ TEST(ChooseTest, AutomaticIsNeverWorseThanGivenSizes) {
         options.pipeline_stages = stages;
         options.data_parallel_size = 4 / tensor / stages;
         options.objective = objective;
+        options.global_batch_size = automatic.global_batch_size;
         auto plan = PlanModel(graph, cluster, options);
         ASSERT_TRUE(plan.ok()) << plan.status();
         // For latency, up to 2 % are given for throughput.
