@@ -11,6 +11,7 @@
 #include "core/ops/cost_util.h"
 #include "core/ops/emit.h"
 #include "core/ops/families.h"
+#include "core/ops/halo.h"
 #include "core/ops/infer_util.h"
 #include "core/ops/rule_util.h"
 #include "core/ops/schema.h"
@@ -197,7 +198,8 @@ absl::StatusOr<Descs> InferTransposed(const NodeView& view) {
 // -----------------------------------------------------------------------------------------------------------
 
 // Batch and output channels are parallel; input channels are summed. With groups, the groups are parallel and
-// a group is whole (its channels are the minor part of the channel dimension).
+// a group is whole (its channels are the minor part of the channel dimension). The image may be cut where its parts can
+// exchange their borders; that of a transposed convolution is whole.
 absl::StatusOr<ShardingRule> ConvolutionRule(const NodeView& view) {
   ASSIGN_OR_RETURN(Convolution conv, Read(view));
   RuleBuilder rule(view);
@@ -218,6 +220,9 @@ absl::StatusOr<ShardingRule> ConvolutionRule(const NodeView& view) {
     rule.Input(conv.filter, 0, groups).Input(conv.filter, 0, forward ? out : in);
     rule.Input(conv.filter, 1, forward ? in : out);
   }
+  if (conv.form != Form::kTransposed) {
+    for (int d = 0; d < conv.spatial; ++d) AddWindowDim(view, conv.windows[d], conv.x, 2 + d, rule);
+  }
   if (!view.has_input(conv.bias)) AddLinear(view, {{{conv.x}, {conv.filter}}}, rule);
   return rule.Finish();
 }
@@ -230,6 +235,17 @@ absl::StatusOr<std::vector<ValueId>> EmitConvolution(EmitContext& context) {
     // The groups are the major factor of the output channels where there is more than one.
     if (groups > 1) groups = context.local_size(context.rule().outputs[0][1][0]);
     changed["groups"] = groups;
+  }
+  if (conv.form != Form::kTransposed) {
+    ValueId x = context.local_inputs()[conv.x];
+    std::vector<int64_t> pads;
+    for (int d = 0; d < conv.spatial; ++d) {
+      ASSIGN_OR_RETURN(x, ExchangeHalo(context, conv.x, 2 + d, x, &conv.windows[d]));
+      pads.push_back(conv.windows[d].pad_begin);
+      pads.push_back(conv.windows[d].pad_end);
+    }
+    context.set_local_input(conv.x, x);
+    changed["pads"] = pads;
   }
   const Shape shape = context.LocalOutputShape(0);
   if (context.source().is("Conv2DTransposeD")) changed["input_size"] = std::vector<int64_t>(shape);

@@ -60,7 +60,7 @@ absl::StatusOr<ValueId> AddAllGather(Graph& slice, const std::string& name, Valu
   };
   auto reshape = [&](ValueId x, const Shape& shape) -> absl::StatusOr<ValueId> {
     if (slice.desc(x).shape == shape) return x;
-    return add("Reshape", absl::StrCat(name, "/Reshape"), {x, ints("shape", shape)});
+    return add("Reshape", absl::StrCat(name, "/Reshape"), {x, ints("shape", shape)}, {{"allowzero", int64_t{1}}});
   };
   // [A, d, B] on each of p ranks → [A, p*d, B].
   Shape shape = slice.desc(value).shape;

@@ -32,7 +32,7 @@ bool MayExchange(const Node& node) {
       "SoftmaxV2", "LogSoftmaxV2",  "LayerNorm",       "LayerNormV3",      "LayerNormV4", "RmsNorm",     "AddRmsNorm",
       "ReduceMax", "ReduceMaxD",    "ReduceMin",       "ReduceMinD",       "ReduceProd",  "ReduceProdD", "ReduceLogSum",
       "LpNormV2",  "ReduceLogSumD", "ReduceLogSumExp", "ReduceLogSumExpD", "TopK",        "TopKV2",      "ArgMaxV2",
-      "ArgMin"};
+      "ArgMin",    "Conv2D",        "Conv3D",          "DepthwiseConv2D",  "MaxPoolV3",   "AvgPoolV2"};
   return types->contains(node.type());
 }
 
@@ -55,7 +55,12 @@ absl::StatusOr<Emission> TrialEmission(const Graph& graph, const Node& node, con
                          : slice.AddData(absl::StrCat("input", i), {desc.type, local})->out());
   }
   ASSIGN_OR_RETURN(const OpDef* def, FindOp(node));
-  EmitContext context(graph, node, rule, &slice, std::move(inputs), parts, std::vector<int64_t>(parts.size(), 0));
+  // A part in the middle has the most to do: it has neighbours on both sides. The first summands have the bias.
+  std::vector<int64_t> index(parts.size(), 0);
+  for (size_t f = 0; f < parts.size(); ++f) {
+    if (rule.factors[f].kind == FactorKind::kParallel) index[f] = parts[f] / 2;
+  }
+  EmitContext context(graph, node, rule, &slice, std::move(inputs), parts, std::move(index));
   RETURN_IF_ERROR((def->emit ? def->emit(context) : EmitClone(context)).status());
   Emission emission;
   for (int32_t id : slice.NodeIds()) {

@@ -1,4 +1,5 @@
-// Pools and resizing of NCHW images: batch and channels are parallel, the image is whole.
+// Pools and resizing of NCHW images: batch and channels are parallel. The image may be cut where the parts of a pool can exchange
+// their borders; else it is whole.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -10,7 +11,9 @@
 #include "core/base/status.h"
 #include "core/ops/cost_util.h"
 #include "core/ops/emit.h"
+#include "core/ops/exchange_emit.h"
 #include "core/ops/families.h"
+#include "core/ops/halo.h"
 #include "core/ops/infer_util.h"
 #include "core/ops/rule_util.h"
 #include "core/ops/schema.h"
@@ -19,12 +22,16 @@
 namespace omserve {
 namespace {
 
-ShardingRule BatchAndChannelsRule(const NodeView& view, const Linearity& linearity) {
-  RuleBuilder rule(view);
+void AddBatchAndChannels(const NodeView& view, RuleBuilder& rule) {
   for (int d = 0; d < 2; ++d) {
     const int factor = rule.Add(view.input_shape(0)[d], FactorKind::kParallel, d == 0 ? "batch" : "channels");
     rule.Input(0, d, factor).Output(0, d, factor);
   }
+}
+
+ShardingRule BatchAndChannelsRule(const NodeView& view, const Linearity& linearity) {
+  RuleBuilder rule(view);
+  AddBatchAndChannels(view, rule);
   AddLinear(view, linearity, rule);
   return rule.Finish();
 }
@@ -41,14 +48,8 @@ void PadToSame(int64_t size, Window& window) {
   window.pad_end = total - total / 2;
 }
 
-absl::StatusOr<Descs> InferPool(const NodeView& view) {
-  RETURN_IF_ERROR(CheckRank(view, 0, 4));
-  RETURN_IF_ERROR(CheckImageFormat(view, 2));
-  TensorDesc y = view.input(0);
-  if (view.Attr<bool>("global_pooling")) {
-    y.shape[2] = y.shape[3] = 1;
-    return Descs{y};
-  }
+// Of height and width, with their padding. Not for global_pooling, which has none.
+absl::StatusOr<std::vector<Window>> ReadPool(const NodeView& view) {
   std::vector<Window> windows(2);
   ASSIGN_OR_RETURN(std::vector<int64_t> kernel, SpatialAttr(view, "ksize", 2));
   ASSIGN_OR_RETURN(std::vector<int64_t> strides, SpatialAttr(view, "strides", 2));
@@ -63,16 +64,55 @@ absl::StatusOr<Descs> InferPool(const NodeView& view) {
     Window& window = windows[d];
     window.kernel = kernel[d];
     window.stride = strides[d];
-    int64_t& size = y.shape[2 + d];
-    if (mode == "SAME") PadToSame(size, window);
+    if (mode == "SAME") PadToSame(view.input_shape(0)[2 + d], window);
     if (mode == "CALCULATED" && std::max(window.pad_begin, window.pad_end) >= window.kernel) {
       return absl::InvalidArgumentError(absl::StrCat("pads ", window.pad_begin, " and ", window.pad_end,
                                                      " must be smaller than the window ", window.kernel));
     }
-    ASSIGN_OR_RETURN(size,
-                     WindowPositions(window, size, view.Attr<bool>("ceil_mode") && mode == "CALCULATED"));
+  }
+  return windows;
+}
+
+absl::StatusOr<Descs> InferPool(const NodeView& view) {
+  RETURN_IF_ERROR(CheckRank(view, 0, 4));
+  RETURN_IF_ERROR(CheckImageFormat(view, 2));
+  TensorDesc y = view.input(0);
+  if (view.Attr<bool>("global_pooling")) {
+    y.shape[2] = y.shape[3] = 1;
+    return Descs{y};
+  }
+  ASSIGN_OR_RETURN(const std::vector<Window> windows, ReadPool(view));
+  const bool ceil_mode =
+      view.Attr<bool>("ceil_mode") && view.Attr<std::string>("padding_mode") == "CALCULATED";
+  for (int d = 0; d < 2; ++d) {
+    int64_t& size = y.shape[2 + d];
+    ASSIGN_OR_RETURN(size, WindowPositions(windows[d], size, ceil_mode));
   }
   return Descs{y};
+}
+
+absl::StatusOr<ShardingRule> PoolRule(const NodeView& view, const Linearity& linearity) {
+  RuleBuilder rule(view);
+  AddBatchAndChannels(view, rule);
+  if (!view.Attr<bool>("global_pooling")) {
+    ASSIGN_OR_RETURN(const std::vector<Window> windows, ReadPool(view));
+    for (int d = 0; d < 2; ++d) AddWindowDim(view, windows[d], 0, 2 + d, rule);
+  }
+  AddLinear(view, linearity, rule);
+  return rule.Finish();
+}
+
+absl::StatusOr<std::vector<ValueId>> EmitPool(EmitContext& context) {
+  if (!CutAlong(context, {2, 3})) return EmitClone(context);
+  ASSIGN_OR_RETURN(std::vector<Window> windows, ReadPool(context.view()));
+  ValueId x = context.local_inputs()[0];
+  std::vector<int64_t> pads;
+  for (int d = 0; d < 2; ++d) {
+    ASSIGN_OR_RETURN(x, ExchangeHalo(context, 0, 2 + d, x, &windows[d]));
+    pads.push_back(windows[d].pad_begin);
+    pads.push_back(windows[d].pad_end);
+  }
+  return EmitCopy(context, {x}, {{"pads", pads}, {"padding_mode", std::string("CALCULATED")}});
 }
 
 OpCost PoolCost(const NodeView& view) {
@@ -98,9 +138,8 @@ OpDef PoolDef(std::string type, std::vector<AttrDef> extra, const Linearity& lin
           .outputs = {"y"},
           .attrs = std::move(attrs),
           .infer = InferPool,
-          .rule = [linearity](const NodeView& view) -> absl::StatusOr<ShardingRule> {
-            return BatchAndChannelsRule(view, linearity);
-          },
+          .rule = [linearity](const NodeView& view) { return PoolRule(view, linearity); },
+          .emit = EmitPool,
           .cost = PoolCost};
 }
 

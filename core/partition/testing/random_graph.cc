@@ -100,7 +100,7 @@ class Generator {
     const Shape shape = ShapeOf(x);
     const int rank = static_cast<int>(shape.size());
     if (rank == 0) return;  // scalars end here; other values go on
-    switch (Uniform(0, 19)) {
+    switch (Uniform(0, 21)) {
       case 0:
       case 1: {  // product with a constant matrix
         if (rank < 2 || shape.back() == 0) return;
@@ -228,8 +228,53 @@ class Generator {
             {{"p", 1.0f}, {"axes", std::vector<int64_t>{axis}}, {"keepdim", Chance(0.5)}});
         break;
       }
+      case 18:
+      case 19: AddImageOperator(x, shape); break;
       default: Clip(x); break;
     }
+  }
+
+  // A convolution or a maximum over windows, of a value seen as an image or of a new input.
+  void AddImageOperator(const Value& x, const Shape& shape) {
+    Value image = x;
+    Shape dims = shape;
+    if (shape.size() == 3 && Chance(0.5)) {
+      dims.insert(dims.begin(), 1);
+      if (!Try("Reshape", {x.id, IntConst(dims)}, x.bound)) return;
+      image = values_.back();
+    } else if (shape.size() != 4) {
+      static constexpr int64_t kSizes[] = {3, 4, 6, 8, 12};
+      dims = {Uniform(1, 2), Uniform(1, 4), kSizes[Uniform(0, 4)], kSizes[Uniform(0, 4)]};
+      image = {graph_.AddData(absl::StrCat("image", graph_.inputs().size()), {DataType::kFloat, dims})->out(), 4};
+      Remember(image.id, 4);
+    }
+    const int64_t kernel = Uniform(1, 4), stride = Uniform(1, 2), dilation = Uniform(1, 2);
+    std::vector<int64_t> pads;
+    for (int d = 0; d < 2; ++d) {
+      const int64_t begin = Uniform(0, static_cast<int>(kernel - 1));
+      // What makes the image as high as the stride times the output, or not.
+      pads.push_back(begin);
+      pads.push_back(Chance(0.7) ? std::max<int64_t>(0, dilation * (kernel - 1) + 1 - stride - begin) : 0);
+    }
+    AttrMap attrs{{"strides", std::vector<int64_t>{1, 1, stride, stride}}, {"pads", pads}, {"data_format", std::string("NCHW")}};
+    if (Chance(0.3)) {
+      attrs["ksize"] = std::vector<int64_t>{1, 1, kernel, kernel};
+      if (Chance(0.3)) attrs["padding_mode"] = std::string(Chance(0.5) ? "SAME" : "VALID");
+      attrs["ceil_mode"] = Chance(0.3);
+      Try("MaxPoolV3", {image.id}, image.bound, attrs);
+      return;
+    }
+    attrs["dilations"] = std::vector<int64_t>{1, 1, dilation, dilation};
+    const int64_t channels = dims[1];
+    const double bound = image.bound * 2 * static_cast<double>(channels * kernel * kernel) + 4;
+    if (Chance(0.3)) {
+      Try("DepthwiseConv2D", {image.id, FloatConst({1, channels, kernel, kernel}, 2)}, bound, attrs);
+      return;
+    }
+    const int64_t filters = Uniform(1, 4);
+    std::vector<ValueId> inputs{image.id, FloatConst({filters, channels, kernel, kernel}, 2)};
+    if (Chance(0.5)) inputs.push_back(FloatConst({filters}, 4));
+    Try("Conv2D", inputs, bound, attrs);
   }
 
   // A value that broadcasts against `shape`: one computed before, or a constant.
