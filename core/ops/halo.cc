@@ -24,8 +24,10 @@ Reach ReachOf(const Window& window) {
 }
 
 // A number of equal parts that is possible, and with it all its divisors: of such numbers, the one with most of them.
-int64_t MostParts(const Window& window, int64_t in, int64_t out) {
+int64_t MostParts(const Window& window, int64_t in, int64_t out, bool rounds_up) {
   const Reach reach = ReachOf(window);
+  // Rows at the end of a part that none of its windows reaches would become a position of their own.
+  if (rounds_up && window.reach() < window.stride + window.pad_begin) return 1;
   // A window that lies in the padding, or hangs over it (ceil_mode), is counted differently at an inner border.
   const bool regular = window.pad_begin < window.reach() && reach.after <= window.pad_end;
   if (out <= 0 || in != out * window.stride || !regular) return 1;
@@ -63,9 +65,10 @@ absl::StatusOr<ValueId> Join(EmitContext& context, const std::string& name, cons
 
 }  // namespace
 
-void AddWindowDim(const NodeView& view, const Window& window, int input, int dim, RuleBuilder& rule) {
+void AddWindowDim(const NodeView& view, const Window& window, int input, int dim, RuleBuilder& rule,
+                  bool rounds_up) {
   const int64_t in = view.input_shape(input)[dim], out = view.output().shape[dim];
-  const int64_t parts = MostParts(window, in, out);
+  const int64_t parts = MostParts(window, in, out, rounds_up);
   if (parts == 1) return;
   const int factor = rule.Add(parts, FactorKind::kParallel, absl::StrCat("dim", dim));
   rule.Input(input, dim, factor).Output(0, dim, factor);

@@ -18,7 +18,9 @@ namespace omserve {
 // Adds dimension `dim` of input `input` and of output 0, along which `window` moves. It can be cut into equal parts when each has
 // as many rows per position as the window advances (so the image is `stride` times as high as its output) and no window
 // reaches further than into the next part; else it is whole.
-void AddWindowDim(const NodeView& view, const Window& window, int input, int dim, RuleBuilder& rule);
+// `rounds_up`: as WindowPositions with ceil_mode.
+void AddWindowDim(const NodeView& view, const Window& window, int input, int dim, RuleBuilder& rule,
+                  bool rounds_up = false);
 
 // Input `input` with the rows that this part needs of its neighbours, along a dimension of AddWindowDim. `window` gets the padding
 // that is left to add: all of it when the dimension is not cut.

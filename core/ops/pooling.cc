@@ -73,6 +73,11 @@ absl::StatusOr<std::vector<Window>> ReadPool(const NodeView& view) {
   return windows;
 }
 
+// Whether a last window may hang over the end.
+bool RoundsUp(const NodeView& view) {
+  return view.Attr<bool>("ceil_mode") && view.Attr<std::string>("padding_mode") == "CALCULATED";
+}
+
 absl::StatusOr<Descs> InferPool(const NodeView& view) {
   RETURN_IF_ERROR(CheckRank(view, 0, 4));
   RETURN_IF_ERROR(CheckImageFormat(view, 2));
@@ -82,11 +87,9 @@ absl::StatusOr<Descs> InferPool(const NodeView& view) {
     return Descs{y};
   }
   ASSIGN_OR_RETURN(const std::vector<Window> windows, ReadPool(view));
-  const bool ceil_mode =
-      view.Attr<bool>("ceil_mode") && view.Attr<std::string>("padding_mode") == "CALCULATED";
   for (int d = 0; d < 2; ++d) {
     int64_t& size = y.shape[2 + d];
-    ASSIGN_OR_RETURN(size, WindowPositions(windows[d], size, ceil_mode));
+    ASSIGN_OR_RETURN(size, WindowPositions(windows[d], size, RoundsUp(view)));
   }
   return Descs{y};
 }
@@ -96,7 +99,7 @@ absl::StatusOr<ShardingRule> PoolRule(const NodeView& view, const Linearity& lin
   AddBatchAndChannels(view, rule);
   if (!view.Attr<bool>("global_pooling")) {
     ASSIGN_OR_RETURN(const std::vector<Window> windows, ReadPool(view));
-    for (int d = 0; d < 2; ++d) AddWindowDim(view, windows[d], 0, 2 + d, rule);
+    for (int d = 0; d < 2; ++d) AddWindowDim(view, windows[d], 0, 2 + d, rule, RoundsUp(view));
   }
   AddLinear(view, linearity, rule);
   return rule.Finish();
@@ -112,7 +115,10 @@ absl::StatusOr<std::vector<ValueId>> EmitPool(EmitContext& context) {
     pads.push_back(windows[d].pad_begin);
     pads.push_back(windows[d].pad_end);
   }
-  return EmitCopy(context, {x}, {{"pads", pads}, {"padding_mode", std::string("CALCULATED")}});
+  return EmitCopy(context, {x},
+                  {{"pads", pads},
+                   {"padding_mode", std::string("CALCULATED")},
+                   {"ceil_mode", RoundsUp(context.view())}});
 }
 
 OpCost PoolCost(const NodeView& view) {
