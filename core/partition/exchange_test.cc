@@ -1,6 +1,8 @@
 // Operators whose parts exchange something along cut axes: every strategy gives what one device gives, and costs what is
 // emitted.
 #include <cmath>
+#include <cstring>
+#include <limits>
 #include <numeric>
 #include <ostream>
 #include <random>
@@ -213,6 +215,55 @@ TEST_P(ExchangeTest, EveryStrategyEqualsOneDeviceAndCostsWhatIsEmitted) {
     EXPECT_EQ(*StrategySeconds(graph, *node, cluster, resharder, strategy), strategy.seconds);
   }
   EXPECT_GE(exchanging, 2) << "of " << strategies->size();
+}
+
+// Of equal elements the first wins, and a number that is none counts as most extreme, whichever part it lies in.
+TEST(SearchTest, TiesAndNaNsAcrossParts) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const std::vector<std::vector<float>> rows = {{1, 3, 3, 1, 3, 2, 1, 3, 1, 3, 3, 1},
+                                                {5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5},
+                                                {1, 2, 3, 4, nan, 6, 7, nan, 9, 8, nan, 0},
+                                                {-1, -2, -2, -3, -3, -3, -1, -3, -3, -2, -1, -1}};
+  std::vector<float> values;
+  for (const auto& row : rows) values.insert(values.end(), row.begin(), row.end());
+  const std::vector<Tensor> inputs{Tensor::Of<float>({4, 12}, values)};
+  CpuEvaluator evaluator;
+  for (const char* type : {"TopK", "ArgMaxV2", "ArgMin"}) {
+    for (bool largest : {true, false}) {
+      Graph graph("search");
+      const ValueId x = graph.AddData("x", {DataType::kFloat, {4, 12}})->out();
+      const bool top = type == std::string("TopK");
+      Node* node = graph.AddNode(type, "node", {x, graph.AddConst("p", Tensor::Int64s({top ? 5 : 1}))->out()});
+      if (top) node->SetAttr("largest", largest);
+      ASSERT_TRUE(InferNode(graph, *node).ok());
+      for (int i = 0; i < node->num_outputs(); ++i) graph.AddOutput("y" + std::to_string(i), node->out(i));
+      const auto expected = RunWhole(graph, inputs, evaluator);
+      ASSERT_TRUE(expected.ok()) << expected.status();
+      for (int devices : {2, 3, 4, 6, 12}) {
+        SCOPED_TRACE(std::string(type) + " on " + std::to_string(devices));
+        const Cluster cluster = Cluster::Local(devices);
+        std::vector<int> all(static_cast<size_t>(devices));
+        std::iota(all.begin(), all.end(), 0);
+        Plan plan;
+        plan.stages = {Mesh(all)};
+        Resharder resharder(plan.stages[0], cluster);
+        const auto strategies = EnumerateStrategies(graph, *node, cluster, resharder, {.keep_dominated = true});
+        ASSERT_TRUE(strategies.ok()) << strategies.status();
+        for (const Strategy& strategy : *strategies) {
+          plan.strategies.clear();
+          plan.strategies.emplace(node->id(), strategy);
+          plan.outputs = strategy.outputs;
+          const auto cut = Lower(graph, cluster, plan);
+          ASSERT_TRUE(cut.ok()) << cut.status();
+          const auto actual = RunSlices(graph, *cut, inputs, evaluator);
+          ASSERT_TRUE(actual.ok()) << actual.status();
+          for (size_t o = 0; o < expected->size(); ++o) {
+            EXPECT_EQ(std::memcmp((*expected)[o].data(), (*actual)[o].data(), (*expected)[o].byte_size()), 0);
+          }
+        }
+      }
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Operators, ExchangeTest, testing::ValuesIn(Cases()),

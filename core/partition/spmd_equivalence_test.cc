@@ -5,6 +5,7 @@
 #include <numeric>
 #include <random>
 
+#include "absl/strings/match.h"
 #include "core/device/cpu/cpu_device.h"
 #include "core/partition/lower/lower.h"
 #include "core/partition/testing/emulator.h"
@@ -20,9 +21,9 @@ int NumCases() {
 }
 
 TEST(SpmdEquivalenceTest, RandomPlansOfRandomGraphsEqualOneDeviceInEveryBit) {
-  static constexpr int kDevices[] = {1, 2, 3, 4, 5, 6, 7, 8};
+  static constexpr int kDevices[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 12};
   CpuEvaluator evaluator;
-  int collectives = 0, cut_outputs = 0, messages = 0;
+  int collectives = 0, cut_outputs = 0, messages = 0, gathered = 0, searches = 0, borders = 0;
   const int cases = NumCases();
   for (int i = 0; i < cases; ++i) {
     std::mt19937 rng(static_cast<uint32_t>(i));
@@ -61,13 +62,20 @@ TEST(SpmdEquivalenceTest, RandomPlansOfRandomGraphsEqualOneDeviceInEveryBit) {
       cut_outputs += !plan->outputs[o].is_replicated();
     }
     for (int32_t id : cut->slices[0].NodeIds()) {
-      collectives += cut->slices[0].node(id)->type().rfind("Hcom", 0) == 0;
+      const Node& node = *cut->slices[0].node(id);
+      collectives += node.type().rfind("Hcom", 0) == 0;
+      searches += node.is("HcomAllGather") && absl::StrContains(node.name(), "s_of_all");
+      borders += node.is("HcomAllGather") && absl::StrContains(node.name(), "_borders");
     }
+    for (const auto& [id, strategy] : plan->strategies) gathered += !strategy.held.empty();
   }
   // The generator must not degenerate into plans that cut nothing.
   EXPECT_GT(collectives, cases / 2);
   EXPECT_GT(cut_outputs, cases / 10);
   EXPECT_GT(messages, cases / 6);
+  EXPECT_GT(gathered, cases / 20);
+  EXPECT_GT(searches, cases / 40);
+  EXPECT_GT(borders, cases / 100);
 }
 
 }  // namespace

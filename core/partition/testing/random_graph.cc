@@ -341,14 +341,20 @@ namespace {
 // Some weights are held in parts, cut over any axes that do not cut them yet.
 void HoldAtRandom(const Graph& graph, const Node& node, const Mesh& mesh, std::mt19937& rng, Strategy* strategy) {
   for (int i = 0; i < node.num_inputs(); ++i) {
-    if (rng() % 2 == 0 || !MayBeGathered(graph, node, i)) continue;
+    if (rng() % 4 == 0 || !MayBeGathered(graph, node, i)) continue;
     const Shape& shape = graph.desc(node.input(i)).shape;
     Sharding held = strategy->inputs[static_cast<size_t>(i)];
     for (int8_t axis = 0; axis < mesh.num_axes(); ++axis) {
       if (held.UsedAxes() >> axis & 1) continue;
-      Sharding further = held;
-      further.dims[rng() % shape.size()].push_back(axis);
-      if (IsLegal(mesh, further, shape)) held = std::move(further);
+      // Along the first dimension from here on that divides.
+      const size_t first = rng() % shape.size();
+      for (size_t d = 0; d < shape.size(); ++d) {
+        Sharding further = held;
+        further.dims[(first + d) % shape.size()].push_back(axis);
+        if (!IsLegal(mesh, further, shape)) continue;
+        held = std::move(further);
+        break;
+      }
     }
     if (held != strategy->inputs[static_cast<size_t>(i)]) strategy->held.emplace_back(i, std::move(held));
   }
@@ -366,7 +372,17 @@ absl::StatusOr<Plan> RandomPlan(const Graph& graph, const Cluster& cluster, cons
     std::vector<int> devices(static_cast<size_t>(size));
     std::iota(devices.begin(), devices.end(), next_device);
     next_device += size;
-    plan.stages.emplace_back(devices);
+    // Prime axes, or some of them joined: 12 as 2x2x3, 4x3, 2x6 or 12.
+    const Mesh prime(devices);
+    std::vector<int> axes;
+    for (int axis : prime.axis_sizes()) {
+      if (!axes.empty() && rng() % 3 == 0) {
+        axes.back() *= axis;
+      } else {
+        axes.push_back(axis);
+      }
+    }
+    plan.stages.emplace_back(devices, axes);
   }
   for (const Mesh& mesh : plan.stages) resharders.push_back(std::make_unique<Resharder>(mesh, cluster));
   std::map<std::pair<int, int>, std::unique_ptr<TransferPlanner>> transfers;
