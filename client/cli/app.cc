@@ -34,6 +34,7 @@ struct Arguments {
   std::string output = "text";
   BuildArguments build;
   PlanArguments plan;
+  CalibrateArguments calibrate;
   LoadArguments load;
   std::string unload;
   InspectArguments inspect;
@@ -61,6 +62,7 @@ class Parser {
         ->check(CLI::PositiveNumber);
     AddBuild();
     AddPlan();
+    AddCalibrate();
     AddLoad();
     AddUnload();
     Add("models", "List the loaded models and where their slices are", true,
@@ -161,6 +163,15 @@ class Parser {
         ->type_name("IN,OUT")
         ->excludes(save)
         ->excludes(html);
+  }
+
+  void AddCalibrate() {
+    CLI::App* sub = Add("calibrate", "Measure operators and links of the live workers, to plan by", true,
+                        [this](Session& s) { return RunCalibrate(s, arguments_.calibrate); });
+    sub->add_option("-o", arguments_.calibrate.output, "The cost file to write, for --cost-file of plan and build")
+        ->required()
+        ->type_name("FILE");
+    sub->add_flag("--quick", arguments_.calibrate.quick, "Few sizes: some seconds, and a coarser file");
   }
 
   void AddLoad() {

@@ -48,6 +48,12 @@ struct PlanArguments {
 // Plans in this process: nothing is built, and no coordinator is asked.
 absl::StatusOr<int> RunPlan(Session& session, const PlanArguments& arguments);
 
+struct CalibrateArguments {
+  std::string output;  // the cost file to write
+  bool quick = false;  // few sizes
+};
+absl::StatusOr<int> RunCalibrate(Session& session, const CalibrateArguments& arguments);
+
 struct LoadArguments {
   std::string om;
   std::string name;

@@ -1,0 +1,312 @@
+// omctl calibrate: what operators and links of the live workers cost, measured by running probes on them, as a cost file.
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
+#include "client/cli/commands.h"
+#include "client/cli/probe.h"
+#include "client/cli/rate_fit.h"
+#include "client/cli/text.h"
+#include "core/base/file.h"
+#include "core/base/status.h"
+#include "core/base/temporary_folder.h"
+#include "core/cluster/cost_file.h"
+#include "core/om/om_file.h"
+
+namespace omserve::cli {
+namespace {
+
+using nlohmann::ordered_json;
+
+constexpr char kModel[] = "omctl_calibrate";
+// Runs of a probe that are timed; of these the lower quartile counts, for what else the machine does only adds.
+constexpr int kRuns = 11;
+constexpr int kWarmRuns = 2;
+// A long probe has so many repetitions more than a short one that they take about this long.
+constexpr double kProbeSeconds = 5e-3;
+constexpr int kShortRepetitions = 2;
+constexpr int kMostRepetitions = 2000;
+// How often a probe is tried whose long form seems no slower than its short one.
+constexpr int kAttempts = 5;
+// Of weights, in all slices of a probe together.
+constexpr double kMostProbeBytes = 96e6;
+
+constexpr int64_t kSmall = 64;                // elements: as good as nothing to do
+constexpr int64_t kLarge = int64_t{8} << 20;  // elements: no cache holds them
+// What is measured.
+struct Extent {
+  std::vector<std::string> operators;
+  std::vector<int64_t> operator_sizes;  // elements
+  std::vector<int64_t> rows, columns;   // of matrix products
+  std::vector<int64_t> payloads;        // bytes
+  std::vector<CollectiveKind> collectives;
+};
+
+Extent ExtentOf(bool quick) {
+  if (quick) {
+    return {{"Add", "SoftmaxV2"}, {64 << 10}, {1, 64}, {64, 256}, {4 << 10, 1 << 20},
+            {CollectiveKind::kAllReduce, CollectiveKind::kSendReceive}};
+  }
+  return {{"Add", "Mul", "Relu", "Tanh", "Gelu", "SoftmaxV2"},
+          {4 << 10, 64 << 10, 1 << 20},
+          {1, 8, 64, 256},
+          {64, 256, 768},
+          {4 << 10, 64 << 10, 1 << 20, 8 << 20},
+          {CollectiveKind::kAllReduce, CollectiveKind::kAllGather, CollectiveKind::kReduceScatter,
+           CollectiveKind::kAllToAll, CollectiveKind::kBroadcast, CollectiveKind::kSendReceive}};
+}
+
+struct CalibratedDevice {
+  std::string kind;
+  LogicalDeviceId id;
+};
+using CalibratedWorker = std::vector<CalibratedDevice>;
+
+absl::StatusOr<std::vector<CalibratedWorker>> LiveWorkers(const client::ClusterStatus& cluster) {
+  std::vector<CalibratedWorker> workers;
+  for (const client::WorkerStatus& worker : cluster.workers) {
+    if (!worker.alive) continue;
+    CalibratedWorker& entry = workers.emplace_back();
+    for (const client::DeviceStatus& device : worker.devices) {
+      ASSIGN_OR_RETURN(const LogicalDeviceId id, LogicalDeviceId::Parse(device.logical_id));
+      entry.push_back({device.kind, id});
+    }
+  }
+  if (workers.empty()) return absl::FailedPreconditionError("no worker is live: there is nothing to calibrate");
+  return workers;
+}
+
+// Group sizes worth a curve: two, powers of two, and all.
+std::vector<int> GroupSizes(int most) {
+  std::vector<int> sizes;
+  for (int size = 2; size < most; size *= 2) sizes.push_back(size);
+  if (most >= 2) sizes.push_back(most);
+  return sizes;
+}
+
+class Calibration {
+ public:
+  Calibration(Session& session, client::Client& client, Extent extent, const std::string& folder)
+      : session_(session), client_(client), extent_(std::move(extent)), om_(absl::StrCat(folder, "/probe.om")) {}
+
+  absl::StatusOr<CostFile> Measure(const std::vector<CalibratedWorker>& workers) {
+    Count(workers);
+    CostFile file;
+    std::map<std::string, std::vector<LogicalDeviceId>> by_kind;
+    for (const CalibratedWorker& worker : workers) {
+      for (const CalibratedDevice& device : worker) by_kind[device.kind].push_back(device.id);
+    }
+    for (const auto& [kind, devices] : by_kind) {
+      ASSIGN_OR_RETURN(file.devices[kind], MeasureDevice(kind, devices));
+    }
+    const CalibratedWorker& largest = *std::max_element(
+        workers.begin(), workers.end(), [](const auto& a, const auto& b) { return a.size() < b.size(); });
+    std::vector<LogicalDeviceId> inside, between;
+    for (const CalibratedDevice& device : largest) inside.push_back(device.id);
+    for (const CalibratedWorker& worker : workers) between.push_back(worker[0].id);
+    ASSIGN_OR_RETURN(file.intra_node, MeasureLinks("inside a worker", inside));
+    ASSIGN_OR_RETURN(file.inter_node, MeasureLinks("between workers", between));
+    return file;
+  }
+
+  const Table& table() const { return table_; }
+
+ private:
+  void Count(const std::vector<CalibratedWorker>& workers) {
+    size_t most = 0;
+    std::map<std::string, int> kinds;
+    for (const CalibratedWorker& worker : workers) {
+      most = std::max(most, worker.size());
+      for (const CalibratedDevice& device : worker) ++kinds[device.kind];
+    }
+    const auto links = [&](size_t devices) {
+      size_t curves = 0;
+      for (const int size : GroupSizes(static_cast<int>(devices))) {
+        curves += static_cast<size_t>(std::count_if(extent_.collectives.begin(), extent_.collectives.end(),
+                                                    [&](CollectiveKind kind) { return Measured(kind, size); }));
+      }
+      return curves * extent_.payloads.size();
+    };
+    const size_t of_a_kind = 2 + extent_.operators.size() * extent_.operator_sizes.size() +
+                             extent_.rows.size() * extent_.columns.size();
+    to_do_ = kinds.size() * of_a_kind + links(most) + links(workers.size());
+  }
+
+  static bool Measured(CollectiveKind kind, int ranks) { return kind != CollectiveKind::kSendReceive || ranks == 2; }
+
+  // All devices of a kind are at work at the same time, as in a model that is cut over them.
+  absl::StatusOr<CostFile::Device> MeasureDevice(const std::string& kind, const std::vector<LogicalDeviceId>& devices) {
+    OperatorRates rates;
+    ASSIGN_OR_RETURN(rates.start_seconds, SecondsOf({.type = "Neg", .size = kSmall}, devices));
+    const Probe large{.type = "Neg", .size = kLarge};
+    ASSIGN_OR_RETURN(const double seconds, SecondsOf(large, devices));
+    rates.bytes_per_second = large.bytes() / std::max(seconds - rates.start_seconds, 1e-9);
+    CostFile::Device device;
+    for (const std::string& type : extent_.operators) {
+      std::vector<CostCurve::Point> points;
+      for (const int64_t size : extent_.operator_sizes) {
+        const Probe probe{.type = type, .size = size};
+        ASSIGN_OR_RETURN(const double time, SecondsOf(probe, devices));
+        points.emplace_back(probe.bytes(), time);
+      }
+      ASSIGN_OR_RETURN(device.operators[type].by_bytes, Increasing(std::move(points)));
+      const auto& made = device.operators[type].by_bytes->points();
+      table_.AddRow({kind, type, BytesText(static_cast<uint64_t>(made.back().first)), MillisecondsText(made.back().second)});
+    }
+    std::vector<MeasuredProduct> products;
+    for (const int64_t columns : extent_.columns) {
+      for (const int64_t rows : extent_.rows) {
+        const Probe probe{.what = Probe::What::kProduct, .size = rows, .columns = columns};
+        ASSIGN_OR_RETURN(const double time, SecondsOf(probe, devices));
+        products.push_back({{.type = "MatMulV2", .flops = probe.flops(), .bytes = probe.bytes(), .rows = rows,
+                             .columns = columns, .inner = columns},
+                            time});
+      }
+    }
+    rates = FitProducts(rates, products);
+    table_.AddRow({kind, "start of an operator", "", absl::StrFormat("%.2f us", 1e6 * rates.start_seconds)});
+    table_.AddRow({kind, "memory", "", absl::StrFormat("%.1f GB/s", 1e-9 * rates.bytes_per_second)});
+    table_.AddRow({kind, "matrix products", "",
+                   absl::StrFormat("%.1f Gflop/s, half of it at %.0f rows or %.0f columns; fits %d measured within %.0f %%",
+                                   1e-9 * rates.flops_per_second, rates.half_rows, rates.half_columns, products.size(),
+                                   100 * MeanError(rates, products))});
+    device.rates = {{"flops_per_second", rates.flops_per_second}, {"bytes_per_second", rates.bytes_per_second},
+                    {"start_seconds", rates.start_seconds},       {"half_rows", rates.half_rows},
+                    {"half_columns", rates.half_columns},         {"half_inner", rates.half_inner}};
+    return device;
+  }
+
+  absl::StatusOr<CostFile::Level> MeasureLinks(const std::string& where, const std::vector<LogicalDeviceId>& devices) {
+    CostFile::Level level;
+    for (const int size : GroupSizes(static_cast<int>(devices.size()))) {
+      const std::vector<LogicalDeviceId> group(devices.begin(), devices.begin() + size);
+      for (const CollectiveKind kind : extent_.collectives) {
+        if (!Measured(kind, size)) continue;
+        std::vector<CostCurve::Point> points;
+        for (const int64_t payload : extent_.payloads) {
+          const Probe probe{.what = Probe::What::kCollective, .collective = kind, .size = payload};
+          ASSIGN_OR_RETURN(const double time, SecondsOf(probe, group));
+          points.emplace_back(probe.bytes(), time);
+        }
+        ASSIGN_OR_RETURN(const CostCurve curve, Increasing(std::move(points)));
+        for (const auto& [bytes, seconds] : curve.points()) {
+          table_.AddRow({where, absl::StrCat(ToString(kind), " of ", size), BytesText(static_cast<uint64_t>(bytes)),
+                         MillisecondsText(seconds)});
+        }
+        if (kind == CollectiveKind::kSendReceive) {
+          const CostCurve::Point& least = curve.points().front();
+          const CostCurve::Point& most = curve.points().back();
+          const double beta = std::max((most.second - least.second) / (most.first - least.first), 1e-15);
+          level.bytes_per_second = 1 / beta;
+          level.alpha_seconds = std::max(least.second - beta * least.first, 1e-9);
+        }
+        level.collectives.emplace(std::pair(kind, size), curve);
+      }
+    }
+    return level;
+  }
+
+  // More is never faster: where a measurement says so, it was noise.
+  static absl::StatusOr<CostCurve> Increasing(std::vector<CostCurve::Point> points) {
+    for (size_t i = points.size() - 1; i-- > 0;) points[i].second = std::min(points[i].second, points[i + 1].second);
+    return CostCurve::Make(std::move(points));
+  }
+
+  // Of one repetition. ABORTED when the machine is too busy to tell.
+  absl::StatusOr<double> SecondsOf(const Probe& probe, const std::vector<LogicalDeviceId>& devices) {
+    ++done_;
+    if (const client::ProgressCallback progress = session_.progress()) {
+      progress({"calibrate", static_cast<double>(done_) / static_cast<double>(to_do_), ""});
+    }
+    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+      ASSIGN_OR_RETURN(const double seconds, TrySecondsOf(probe, devices));
+      if (seconds > 0) return seconds;
+    }
+    return absl::AbortedError(absl::StrCat("a run of many ",
+                                           probe.what == Probe::What::kProduct      ? "matrix products"
+                                           : probe.what == Probe::What::kCollective ? absl::StrCat(ToString(probe.collective), "s")
+                                                                                    : absl::StrCat(probe.type, "s"),
+                                           " took no longer than one of few: the machine is too busy to measure; try again when it is idle"));
+  }
+
+  // Nothing, or less, when the difference was lost in noise.
+  absl::StatusOr<double> TrySecondsOf(const Probe& probe, const std::vector<LogicalDeviceId>& devices) {
+    ASSIGN_OR_RETURN(const double some, RunSeconds(probe, devices, kShortRepetitions));
+    // First a guess at how many repetitions can be told from noise, then these.
+    const double weights = probe.what == Probe::What::kProduct
+                               ? 4.0 * static_cast<double>(probe.columns * probe.columns) * static_cast<double>(devices.size())
+                               : 0;
+    const int most = weights > 0 ? std::clamp(static_cast<int>(kMostProbeBytes / weights), 6, kMostRepetitions) : kMostRepetitions;
+    int more = std::min(probe.what == Probe::What::kOperator && probe.size <= kSmall ? most : 16, most);
+    ASSIGN_OR_RETURN(double all, RunSeconds(probe, devices, kShortRepetitions + more));
+    const double guess = std::max((all - some) / more, 1e-7);
+    const int enough = std::min(static_cast<int>(kProbeSeconds / guess), most);
+    if (enough > more) {
+      more = enough;
+      ASSIGN_OR_RETURN(all, RunSeconds(probe, devices, kShortRepetitions + more));
+    }
+    return (all - some) / more;
+  }
+
+  absl::StatusOr<double> RunSeconds(const Probe& probe, const std::vector<LogicalDeviceId>& devices, int repetitions) {
+    ASSIGN_OR_RETURN(const SlicedModel model, ProbeModel(probe, devices, repetitions));
+    RETURN_IF_ERROR(WriteOm(model, om_));
+    RETURN_IF_ERROR(client_.Load(om_, session_.Bounded(client::LoadOptions{{}, kModel})).status());
+    const absl::StatusOr<double> seconds = TimeRuns();
+    const absl::Status unloaded = client_.Unload(kModel, session_.ForCleanup());
+    RETURN_IF_ERROR(seconds.status());
+    RETURN_IF_ERROR(unloaded);
+    return seconds;
+  }
+
+  absl::StatusOr<double> TimeRuns() {
+    const float zero = 0;
+    const std::vector<client::Tensor> inputs{client::Tensor::Of<float>("go", {1}, {&zero, 1})};
+    std::vector<double> times;
+    for (int i = 0; i < kWarmRuns + kRuns; ++i) {
+      const absl::Time begin = absl::Now();
+      RETURN_IF_ERROR(client_.Run(kModel, inputs, session_.Bounded(client::RunOptions{})).status());
+      if (i >= kWarmRuns) times.push_back(absl::ToDoubleSeconds(absl::Now() - begin));
+    }
+    std::nth_element(times.begin(), times.begin() + kRuns / 4, times.end());
+    return times[kRuns / 4];
+  }
+
+  Session& session_;
+  client::Client& client_;
+  const Extent extent_;
+  const std::string om_;
+  Table table_{{"WHERE", "WHAT", "SIZE", "MEASURED"}};
+  size_t to_do_ = 1, done_ = 0;
+};
+
+}  // namespace
+
+absl::StatusOr<int> RunCalibrate(Session& session, const CalibrateArguments& arguments) {
+  ASSIGN_OR_RETURN(client::Client * client, session.Connect());
+  ASSIGN_OR_RETURN(const client::ClusterStatus cluster, client->DescribeCluster(session.Bounded(client::CallOptions{})));
+  ASSIGN_OR_RETURN(const std::vector<CalibratedWorker> workers, LiveWorkers(cluster));
+  ASSIGN_OR_RETURN(const std::unique_ptr<TemporaryFolder> folder, TemporaryFolder::Create("omctl-calibrate-"));
+  Calibration calibration(session, *client, ExtentOf(arguments.quick), folder->path());
+  ASSIGN_OR_RETURN(const CostFile file, calibration.Measure(workers));
+  const std::string text = file.ToJson();
+  RETURN_IF_ERROR(WriteFileAtomically(arguments.output, text));
+  if (session.json()) {
+    session.PrintJson(ordered_json::parse(text));
+  } else {
+    session.Print(absl::StrCat(calibration.table().ToString(), "\nwritten to ", arguments.output,
+                               "; plan by it with --cost-file\n"));
+  }
+  return 0;
+}
+
+}  // namespace omserve::cli

@@ -1,0 +1,36 @@
+// Probes of `omctl calibrate`: models that do one thing over and over, on several devices at the same time. The time of a
+// long one less that of a short one is that of the repetitions between them, whatever a run costs besides.
+#ifndef OMSERVE_CLIENT_CLI_PROBE_H_
+#define OMSERVE_CLIENT_CLI_PROBE_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "core/cluster/cluster.h"
+#include "core/om/model.h"
+
+namespace omserve::cli {
+
+struct Probe {
+  enum class What { kOperator, kProduct, kCollective };
+  What what = What::kOperator;
+  std::string type;  // of the operator: "SoftmaxV2"; of one or two equal operands
+  CollectiveKind collective = CollectiveKind::kAllReduce;  // over all devices of the probe
+  // kOperator: elements of a float tensor. kCollective: bytes of payload, as for Cluster::CollectiveTime. kProduct: rows,
+  // and columns = inner.
+  int64_t size = 0;
+  int64_t columns = 0;
+
+  // Read and written by one repetition, each once; floating-point operations.
+  double bytes() const;
+  double flops() const;
+};
+
+// The model of `repetitions`, one slice on each device. INVALID_ARGUMENT names an operator of which there is no probe.
+absl::StatusOr<SlicedModel> ProbeModel(const Probe& probe, const std::vector<LogicalDeviceId>& devices, int repetitions);
+
+}  // namespace omserve::cli
+
+#endif  // OMSERVE_CLIENT_CLI_PROBE_H_

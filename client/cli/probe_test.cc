@@ -1,0 +1,67 @@
+#include "client/cli/probe.h"
+
+#include "core/om/model.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace omserve::cli {
+namespace {
+
+int Count(const Graph& graph, const std::string& type) {
+  int count = 0;
+  for (const int32_t id : graph.NodeIds()) count += graph.node(id)->type() == type;
+  return count;
+}
+
+const std::vector<LogicalDeviceId> kTwo{{0, 0, 0, 0}, {0, 1, 0, 0}};
+
+TEST(ProbeTest, OperatorsAndProductsNeedNoGroup) {
+  const Probe add{.type = "Add", .size = 640};
+  const auto model = ProbeModel(add, kTwo, 5);
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_TRUE(CheckModelInfo(model->info).ok());
+  EXPECT_TRUE(model->info.groups.empty());
+  EXPECT_EQ(Count(model->graphs[1], "Add"), 5);
+  EXPECT_EQ(add.bytes(), 3 * 4 * 640);
+  EXPECT_EQ((Probe{.type = "SoftmaxV2", .size = 640}.bytes()), 2 * 4 * 640);
+
+  const Probe product{.what = Probe::What::kProduct, .size = 3, .columns = 16};
+  const auto products = ProbeModel(product, {kTwo[0]}, 4);
+  ASSERT_TRUE(products.ok()) << products.status();
+  EXPECT_EQ(Count(products->graphs[0], "MatMulV2"), 4);
+  EXPECT_EQ(product.flops(), 2 * 3 * 16 * 16);
+}
+
+TEST(ProbeTest, CollectivesOfAllKindsOnAnyNumberOfRanks) {
+  for (const auto& [kind, type] :
+       {std::pair(CollectiveKind::kAllReduce, "HcomAllReduce"), std::pair(CollectiveKind::kAllGather, "HcomAllGather"),
+        std::pair(CollectiveKind::kReduceScatter, "HcomReduceScatter"), std::pair(CollectiveKind::kAllToAll, "HcomAllToAll"),
+        std::pair(CollectiveKind::kBroadcast, "HcomBroadcast")}) {
+    for (const int ranks : {2, 3}) {
+      std::vector<LogicalDeviceId> devices;
+      for (int rank = 0; rank < ranks; ++rank) devices.push_back({0, 0, rank, 0});
+      const auto model = ProbeModel({.what = Probe::What::kCollective, .collective = kind, .size = 4096}, devices, 6);
+      ASSERT_TRUE(model.ok()) << model.status();
+      EXPECT_TRUE(CheckModelInfo(model->info).ok());
+      EXPECT_EQ(model->info.groups[0].ranks.size(), devices.size());
+      EXPECT_EQ(Count(model->graphs[0], type), 6) << type;
+    }
+  }
+}
+
+TEST(ProbeTest, MessagesGoToAndFro) {
+  const auto model =
+      ProbeModel({.what = Probe::What::kCollective, .collective = CollectiveKind::kSendReceive, .size = 4096}, kTwo, 5);
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ(Count(model->graphs[0], "HcomSend"), 3);
+  EXPECT_EQ(Count(model->graphs[0], "HcomReceive"), 2);
+  EXPECT_EQ(Count(model->graphs[1], "HcomSend"), 2);
+}
+
+TEST(ProbeTest, AnOperatorWithoutAProbeIsNamed) {
+  EXPECT_EQ(ProbeModel({.type = "Conv2D", .size = 64}, kTwo, 1).status().message(), "there is no probe of operator 'Conv2D'");
+  EXPECT_EQ(ProbeModel({.type = "Nope", .size = 64}, kTwo, 1).status().message(), "there is no probe of operator 'Nope'");
+}
+
+}  // namespace
+}  // namespace omserve::cli

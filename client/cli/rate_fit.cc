@@ -1,0 +1,59 @@
+#include "client/cli/rate_fit.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+namespace omserve::cli {
+namespace {
+
+double Squares(const OperatorRates& rates, const std::vector<MeasuredProduct>& measured) {
+  double sum = 0;
+  for (const MeasuredProduct& product : measured) {
+    const double error = std::log(rates.Seconds(product.work) / product.seconds);
+    sum += error * error;
+  }
+  return sum;
+}
+
+OperatorRates With(OperatorRates rates, const std::array<double, 3>& logs) {
+  rates.flops_per_second = std::exp(logs[0]);
+  rates.half_rows = std::exp(logs[1]);
+  rates.half_columns = rates.half_inner = std::exp(logs[2]);
+  return rates;
+}
+
+}  // namespace
+
+OperatorRates FitProducts(OperatorRates rates, const std::vector<MeasuredProduct>& measured) {
+  if (measured.empty()) return rates;
+  double fastest = 0;
+  for (const MeasuredProduct& product : measured) fastest = std::max(fastest, product.work.flops / product.seconds);
+  // Three parameters and a smooth valley: steps along each axis, halved when none helps.
+  std::array<double, 3> best{std::log(1.2 * fastest), std::log(4), std::log(8)};
+  double least = Squares(With(rates, best), measured);
+  for (double step = 2; step > 1e-3;) {
+    bool helped = false;
+    for (size_t axis = 0; axis < best.size(); ++axis) {
+      for (const double direction : {step, -step}) {
+        std::array<double, 3> next = best;
+        next[axis] += direction;
+        const double squares = Squares(With(rates, next), measured);
+        if (squares >= least) continue;
+        least = squares;
+        best = next;
+        helped = true;
+      }
+    }
+    if (!helped) step /= 2;
+  }
+  return With(rates, best);
+}
+
+double MeanError(const OperatorRates& rates, const std::vector<MeasuredProduct>& measured) {
+  double sum = 0;
+  for (const MeasuredProduct& product : measured) sum += std::abs(rates.Seconds(product.work) / product.seconds - 1);
+  return measured.empty() ? 0 : sum / static_cast<double>(measured.size());
+}
+
+}  // namespace omserve::cli

@@ -1,0 +1,44 @@
+"""What omctl calibrate measures on live workers is a cost file to plan by."""
+
+import json
+
+import omserve
+import pytest
+
+
+@pytest.fixture(scope="module")
+def costs(omctl, tmp_path_factory):
+    path = tmp_path_factory.mktemp("calibrate") / "costs.json"
+    with omserve.Server.cluster(workers=0) as server:
+        for devices in (2, 1):
+            server.start_worker(devices, arguments=["--device-threads", "1"])
+        server.wait_for_workers(2)
+        done = omctl("calibrate", "--quick", "--coordinator", server.address, "-o", path, timeout=300)
+        assert done.returncode == 0, done.stderr
+        assert "between workers" in done.stdout and "matrix products" in done.stdout
+        with server.client() as client:
+            assert client.models() == []  # nothing is left behind
+    return path
+
+
+def test_measured_costs_are_positive_and_increase(costs):
+    measured = json.loads(costs.read_text())["omserve_costs"]
+    device = measured["devices"]["cpu"]
+    assert all(device[rate] > 0 for rate in ("flops_per_second", "bytes_per_second", "start_seconds"))
+    curves = [operator["by_bytes"] for operator in device["operators"].values()]
+    for level in ("intra_node", "inter_node"):
+        assert measured["links"][level]["bytes_per_second"] > 0
+        kinds = {(entry["kind"], entry["ranks"]) for entry in measured["links"][level]["collectives"]}
+        assert kinds == {("all_reduce", 2), ("send_receive", 2)}
+        curves += [entry["points"] for entry in measured["links"][level]["collectives"]]
+    for curve in curves:
+        seconds = [point[1] for point in curve]
+        assert seconds == sorted(seconds) and seconds[0] > 0
+
+
+def test_without_workers(omctl, tmp_path):
+    with omserve.Server.cluster(workers=0) as server:
+        done = omctl("calibrate", "--coordinator", server.address, "-o", tmp_path / "costs.json")
+        assert done.returncode == 1
+        assert "no worker is live: there is nothing to calibrate" in done.stderr
+        assert not (tmp_path / "costs.json").exists()
