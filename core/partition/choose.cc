@@ -25,9 +25,16 @@ struct Sizes {
   int tensor = 1;
 };
 
+// Sizes, and one way to write a stage's mesh.
+struct Candidate {
+  Sizes sizes;
+  std::vector<int> axes;
+  double promise = 0;  // less is better
+};
+
 // All that agree with what is given.
-std::vector<Sizes> Candidates(const ParallelOptions& options, int devices) {
-  std::vector<Sizes> candidates;
+std::vector<Sizes> AllSizes(const ParallelOptions& options, int devices) {
+  std::vector<Sizes> all;
   // More replicas first: of equal plans the first found stays.
   for (int replicas = devices; replicas >= 1; --replicas) {
     if (devices % replicas != 0 || (options.data_parallel_size && *options.data_parallel_size != replicas))
@@ -38,10 +45,10 @@ std::vector<Sizes> Candidates(const ParallelOptions& options, int devices) {
       if (!options.pipeline_stages && stages > kMostStages) continue;
       const int tensor = devices / replicas / stages;
       if (options.tensor_parallel_size && *options.tensor_parallel_size != tensor) continue;
-      candidates.push_back({replicas, stages, tensor});
+      all.push_back({replicas, stages, tensor});
     }
   }
-  return candidates;
+  return all;
 }
 
 std::vector<int> DevicesOf(int replica, int count) {
@@ -54,25 +61,31 @@ std::vector<int> DevicesOf(int replica, int count) {
 class Chooser {
  public:
   // `micro_batches`: runs of one request.
-  Chooser(const Cluster& cluster, PlanObjective objective, int64_t micro_batches, PlanSearch& search,
-          const WaitLimit& limit)
-      : cluster_(cluster), objective_(objective), micro_batches_(micro_batches), search_(search), limit_(limit) {}
+  Chooser(PlanObjective objective, int64_t micro_batches, PlanSearch& search, const WaitLimit& limit)
+      : objective_(objective), micro_batches_(micro_batches), search_(search), limit_(limit) {}
 
   bool has_plan() const { return !kept_.empty(); }
-  // Of a plan that was found; the fewest.
-  int stages() const { return kept_.front().sizes.stages; }
+
+  // The objective of the whole model's plan on one stage's devices, cut into stages as it is; infinite when that does
+  // not fit, or there is none. An estimate, to try what promises most first.
+  absl::StatusOr<double> Promise(const Candidate& candidate) {
+    const Sizes& sizes = candidate.sizes;
+    const absl::StatusOr<Staging> staging =
+        sizes.stages == 1 ? search_.WholeOn(Mesh(DevicesOf(0, sizes.tensor), candidate.axes), limit_)
+                          : search_.Stage(DevicesOf(0, sizes.stages * sizes.tensor), sizes.stages, candidate.axes, limit_);
+    if (!staging.ok()) return DoesNotDo(staging.status()) ? kInfinity : absl::StatusOr<double>(staging.status());
+    return staging->fits ? Objective(staging->seconds, staging->slowest, sizes) : kInfinity;
+  }
 
   // Other errors than that these sizes do not do.
-  absl::Status Try(const Sizes& sizes) {
-    for (const std::vector<int>& axes : MeshCandidates(cluster_, DevicesOf(0, sizes.tensor))) {
-      const absl::Status status = TryMesh(sizes, axes);
-      if (status.ok()) continue;
-      if (!absl::IsInvalidArgument(status) && !absl::IsResourceExhausted(status)) return status;
-      // Another size may do; when none does, that with the most devices per copy says most.
-      if (sizes.stages * sizes.tensor < failed_devices_) continue;
-      failed_devices_ = sizes.stages * sizes.tensor;
-      failure_ = status;
-    }
+  absl::Status Try(const Candidate& candidate) {
+    const Sizes& sizes = candidate.sizes;
+    const absl::Status status = TryMesh(sizes, candidate.axes);
+    if (status.ok() || !DoesNotDo(status)) return status;
+    // Another size may do; when none does, that with the most devices per copy says most.
+    if (sizes.stages * sizes.tensor < failed_devices_) return absl::OkStatus();
+    failed_devices_ = sizes.stages * sizes.tensor;
+    failure_ = status;
     return absl::OkStatus();
   }
 
@@ -126,6 +139,10 @@ class Chooser {
     std::vector<int> devices() const { return DevicesOf(0, sizes.stages * sizes.tensor); }
   };
 
+  static bool DoesNotDo(const absl::Status& status) {
+    return absl::IsInvalidArgument(status) || absl::IsResourceExhausted(status);
+  }
+
   // Further runs of a request that a replica takes behind its first one.
   double RunsBehind(const Sizes& sizes) const {
     return static_cast<double>((micro_batches_ + sizes.replicas - 1) / sizes.replicas - 1);
@@ -169,8 +186,8 @@ class Chooser {
       if (objective_ == PlanObjective::kLatency) cutoff /= 1 + RunsBehind(sizes) / sizes.stages;
       if (sizes.stages > 1) {
         // Sending is no faster than staying.
-        ASSIGN_OR_RETURN(const double alone, search_.SecondsAlone(mesh, limit_));
-        if (alone >= cutoff) return absl::OkStatus();
+        ASSIGN_OR_RETURN(const Staging whole, search_.WholeOn(mesh, limit_));
+        if (whole.seconds >= cutoff) return absl::OkStatus();
       }
     }
     ASSIGN_OR_RETURN(const Staging staging, search_.Stage(devices, sizes.stages, axes, limit_));
@@ -190,7 +207,6 @@ class Chooser {
     return absl::OkStatus();
   }
 
-  const Cluster& cluster_;
   const PlanObjective objective_;
   const int64_t micro_batches_;
   PlanSearch& search_;
@@ -270,24 +286,34 @@ absl::StatusOr<Plan> PlanModel(const Graph& graph, const Cluster& cluster, const
     if (!sizes.data_parallel_size) sizes.data_parallel_size = 1;
     if (!sizes.pipeline_stages) sizes.pipeline_stages = 1;
   }
-  std::vector<Sizes> candidates = Candidates(sizes, cluster.num_devices());
-  // Those that promise most come first; what cannot be better than they are is then soon told. A pipeline makes
-  // one run no faster: for latency it is for models that fit no other way.
-  const int64_t micro_batches = MicroBatches(graph, options);
-  const bool latency = options.objective == PlanObjective::kLatency && micro_batches == 1;
-  std::stable_sort(candidates.begin(), candidates.end(), [&](const Sizes& a, const Sizes& b) {
+  const absl::Time start = absl::Now();
+  std::vector<Candidate> candidates;
+  for (const Sizes& one : AllSizes(sizes, cluster.num_devices())) {
+    for (std::vector<int>& axes : MeshCandidates(cluster, DevicesOf(0, one.tensor)))
+      candidates.push_back({one, std::move(axes)});
+  }
+  // Those that promise most come first; what cannot be better than they are is then soon told. Without transfers no
+  // throughput is better than that of single devices.
+  const bool throughput = options.objective == PlanObjective::kThroughput;
+  std::stable_sort(candidates.begin(), candidates.end(), [&](const Candidate& a, const Candidate& b) {
     auto key = [&](const Sizes& s) {
-      return options.objective == PlanObjective::kThroughput ? std::pair(s.tensor, s.stages)
-                                                             : std::pair(latency ? s.stages : 0, -s.tensor);
+      return throughput ? std::pair(s.tensor, s.stages) : std::pair(s.stages, -s.tensor);
     };
-    return key(a) < key(b);
+    return key(a.sizes) < key(b.sizes);
   });
-  const absl::Time end = absl::Now() + plan_options.solve.time_budget;
-  Chooser chooser(cluster, options.objective, micro_batches, *search, limit);
+  Chooser chooser(options.objective, MicroBatches(graph, options), *search, limit);
+  if (!throughput && candidates.size() > 1) {
+    for (Candidate& candidate : candidates) {
+      candidate.promise = std::numeric_limits<double>::infinity();
+      if (absl::Now() > start + plan_options.solve.time_budget / 4) continue;
+      ASSIGN_OR_RETURN(candidate.promise, chooser.Promise(candidate));
+    }
+    std::stable_sort(candidates.begin(), candidates.end(),
+                     [](const Candidate& a, const Candidate& b) { return a.promise < b.promise; });
+  }
   bool all_tried = true;
-  for (const Sizes& candidate : candidates) {
-    if (latency && chooser.has_plan() && candidate.stages > chooser.stages()) break;
-    if (chooser.has_plan() && absl::Now() > end) {
+  for (const Candidate& candidate : candidates) {
+    if (chooser.has_plan() && absl::Now() > start + plan_options.solve.time_budget) {
       all_tried = false;
       break;
     }

@@ -39,6 +39,7 @@ struct MemoryPrices::Progress {
   const std::vector<double>& limits;
   const std::vector<double>& loosest;
   double cutoff = kInfinity;
+  double price = 0;              // to begin with; where it ended
   std::optional<Solution> best;  // within the limits
   double bound = 0;
   Solution nearest;
@@ -69,6 +70,11 @@ std::vector<double> MemoryPrices::Used(const std::vector<int>& choice, size_t gr
   for (size_t v = 0; v < choice.size(); ++v)
     bytes[static_cast<size_t>(problem_.group[v])] += (*problem_.bytes[v])[static_cast<size_t>(choice[v])];
   return bytes;
+}
+
+void MemoryPrices::KnowFree(const Solution& solution, size_t groups) {
+  trials_.emplace(std::vector<double>(groups, 0),
+                  Trial{solution, Used(solution.choice, groups), solution.lower_bound});
 }
 
 absl::StatusOr<const MemoryPrices::Trial*> MemoryPrices::Try(const std::vector<double>& price,
@@ -159,27 +165,44 @@ void MemoryPrices::ChangeOver(const Solution& first, const Solution& second, Pro
   progress->Offer(mixed, used);
 }
 
-// One price: along the lower hull of (bytes, cost), from a point on either side of the limit to the edge that
-// crosses it. That edge is the best bound there is, its ends the best choices any price gives.
-absl::Status MemoryPrices::WalkHull(size_t group, Progress* progress, const WaitLimit& limit) {
+// One price for all groups with a limit: along the lower hull of (bytes, cost), from a point on either side of the limit
+// to the edge that crosses it. For one group that edge is the best bound there is, its ends the best choices any price
+// gives.
+absl::Status MemoryPrices::WalkHull(const std::vector<size_t>& limited, Progress* progress, const WaitLimit& limit) {
   std::vector<double> price(progress->limits.size(), 0);
   auto attempt = [&](double p) -> absl::StatusOr<const Trial*> {
-    price[group] = p;
+    for (size_t g : limited) price[g] = p;
     ASSIGN_OR_RETURN(const Trial* trial, Try(price, limit));
     progress->See(*trial, price);
     return trial;
   };
+  auto sum = [&](const std::vector<double>& bytes) {
+    double all = 0;
+    for (size_t g : limited) all += bytes[g];
+    return all;
+  };
+  const double most = sum(progress->limits);
   ASSIGN_OR_RETURN(const Trial* over, attempt(0));
-  ASSIGN_OR_RETURN(const Trial* fit, attempt(kDearest));
-  if (fit->bytes[group] > progress->limits[group]) return absl::OkStatus();
+  // Together the groups may fit while one of them does not.
+  if (sum(over->bytes) <= most) return absl::OkStatus();
+  const Trial* fit = nullptr;
+  if (progress->price > 0) {
+    ASSIGN_OR_RETURN(const Trial* first, attempt(progress->price));
+    (sum(first->bytes) > most ? over : fit) = first;
+    if (progress->bound >= progress->cutoff) return absl::OkStatus();
+  }
+  if (fit == nullptr) {
+    ASSIGN_OR_RETURN(fit, attempt(kDearest));
+    if (sum(fit->bytes) > most) return absl::OkStatus();
+  }
   for (int i = 0; i < kTrials && !progress->settled(); ++i) {
-    const double bytes = over->bytes[group] - fit->bytes[group], cost = fit->solution.cost - over->solution.cost;
+    const double bytes = sum(over->bytes) - sum(fit->bytes), cost = fit->solution.cost - over->solution.cost;
     if (bytes <= 0 || cost <= 0) break;
-    const double p = cost / bytes;
+    const double p = progress->price = cost / bytes;
     ASSIGN_OR_RETURN(const Trial* middle, attempt(p));
-    const double line = over->solution.cost + p * over->bytes[group];
-    if (middle->solution.cost + p * middle->bytes[group] >= line - 1e-9 * line) break;
-    (middle->bytes[group] > progress->limits[group] ? over : fit) = middle;
+    const double line = over->solution.cost + p * sum(over->bytes);
+    if (middle->solution.cost + p * sum(middle->bytes) >= line - 1e-9 * line) break;
+    (sum(middle->bytes) > most ? over : fit) = middle;
   }
   if (progress->limits.size() > 1) return absl::OkStatus();
   ChangeOver(over->solution, fit->solution, progress);
@@ -190,13 +213,14 @@ absl::Status MemoryPrices::WalkHull(size_t group, Progress* progress, const Wait
 absl::Status MemoryPrices::Bisect(Progress* progress, const WaitLimit& limit) {
   const size_t groups = progress->limits.size();
   std::vector<double> price(groups, 0), low(groups, 0), high(groups, 0);
+  const double first = progress->price > 0 ? progress->price : 1e-12;
   ASSIGN_OR_RETURN(const Trial* trial, Try(price, limit));
   for (int i = 0; i < kTrials; ++i) {
     bool settled = progress->best.has_value();
     for (size_t g = 0; g < groups; ++g) {
       if (trial->bytes[g] > progress->limits[g]) {
         low[g] = price[g];
-        price[g] = high[g] == 0 ? std::max(1e-12, price[g] * 8) : (low[g] + high[g]) / 2;
+        price[g] = high[g] > 0 ? (low[g] + high[g]) / 2 : price[g] > 0 ? price[g] * 8 : first;
       } else if (price[g] > 0) {
         high[g] = price[g];
         price[g] = (low[g] + high[g]) / 2;
@@ -206,6 +230,7 @@ absl::Status MemoryPrices::Bisect(Progress* progress, const WaitLimit& limit) {
     if (settled || progress->settled()) break;
     ASSIGN_OR_RETURN(trial, Try(price, limit));
     progress->See(*trial, price);
+    progress->price = *std::max_element(price.begin(), price.end());
   }
   if (progress->best || progress->bound >= progress->cutoff) return absl::OkStatus();
   for (size_t g = 0; g < groups; ++g) price[g] = progress->limits[g] < kInfinity ? kDearest : 0;
@@ -215,7 +240,7 @@ absl::Status MemoryPrices::Bisect(Progress* progress, const WaitLimit& limit) {
 }
 
 absl::StatusOr<Solution> MemoryPrices::Within(const std::vector<double>& limits,
-                                              const std::vector<double>& loosest, double cutoff,
+                                              const std::vector<double>& loosest, double cutoff, double* price,
                                               const WaitLimit& limit) {
   bind_ = true;
   // When even the leanest choice of every variable is too much, there is nothing to search.
@@ -233,15 +258,17 @@ absl::StatusOr<Solution> MemoryPrices::Within(const std::vector<double>& limits,
     bind_ = false;
     return free->solution;
   }
-  Progress progress{limits, loosest, cutoff, {}, 0, {}, kInfinity};
+  Progress progress{limits, loosest, cutoff, *price, {}, 0, {}, kInfinity};
   progress.See(*free, no_price);
   if (!progress.settled()) {
     std::vector<size_t> limited;
     for (size_t g = 0; g < limits.size(); ++g) {
       if (limits[g] < kInfinity) limited.push_back(g);
     }
-    RETURN_IF_ERROR(limited.size() == 1 ? WalkHull(limited[0], &progress, limit) : Bisect(&progress, limit));
+    RETURN_IF_ERROR(WalkHull(limited, &progress, limit));
+    if (limited.size() > 1 && !progress.settled()) RETURN_IF_ERROR(Bisect(&progress, limit));
   }
+  *price = progress.price;
   Solution found = progress.best ? *std::move(progress.best) : std::move(progress.nearest);
   found.feasible = progress.best.has_value();
   found.lower_bound = std::min(progress.bound, found.cost);

@@ -31,9 +31,13 @@ class MemoryPrices {
   // `limits` per group, infinity for none. The bound holds for all choices that keep `loosest`, limits not below
   // those. Not feasible: the choice nearest to the limits that was found, with an infinite bound when it is proven that there is none. The search ends early, maybe without
   // a feasible choice, once no choice can be below `cutoff`. May be called again with other limits: what was
-  // tried is remembered.
+  // tried is remembered. `price`: one to begin with, of a similar network, or 0; then that where it ended.
   absl::StatusOr<Solution> Within(const std::vector<double>& limits, const std::vector<double>& loosest,
-                                  double cutoff, const WaitLimit& limit);
+                                  double cutoff, double* price, const WaitLimit& limit);
+  // Tells the best choice without limits, when it is known; of how many groups.
+  void KnowFree(const Solution& solution, size_t groups);
+  // That choice, or null while it is not known.
+  const Solution* free() const { return trials_.empty() ? nullptr : &trials_.begin()->second.solution; }
   // Whether the last limits keep the cheapest choice of all out.
   bool bind() const { return bind_; }
 
@@ -48,7 +52,7 @@ class MemoryPrices {
   struct Progress;
 
   absl::StatusOr<const Trial*> Try(const std::vector<double>& price, const WaitLimit& limit);
-  absl::Status WalkHull(size_t group, Progress* progress, const WaitLimit& limit);
+  absl::Status WalkHull(const std::vector<size_t>& limited, Progress* progress, const WaitLimit& limit);
   absl::Status Bisect(Progress* progress, const WaitLimit& limit);
   // Choices that take `first` up to a cut variable and `second` from there on.
   void ChangeOver(const Solution& first, const Solution& second, Progress* progress) const;
@@ -57,7 +61,7 @@ class MemoryPrices {
   const LimitedNetwork& problem_;
   SegmentCache* const cache_;
   const SolveOptions& options_;
-  std::map<std::vector<double>, Trial> trials_;  // by price
+  std::map<std::vector<double>, Trial> trials_;  // by price; the first is without
   bool bind_ = false;
 };
 

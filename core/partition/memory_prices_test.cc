@@ -67,11 +67,12 @@ TEST(MemoryPricesTest, TheBoundIsBelowAndTheChoiceAboveTheOptimum) {
     std::vector<double> limits;
     for (int g = 0; g < groups; ++g) limits.push_back(draw(5, 60));
     const double expected = BruteForce(problem, limits);
+    double price = 0;  // the second begins where the first ended
     for (bool fold : {true, false}) {
       SegmentCache cache;
       SolveOptions options;
       MemoryPrices prices(problem, fold ? &cache : nullptr, options);
-      const auto solution = prices.Within(limits, limits, kInfinity, {});
+      const auto solution = prices.Within(limits, limits, kInfinity, &price, {});
       ASSERT_TRUE(solution.ok()) << solution.status();
       if (expected == kInfinity) {
         EXPECT_FALSE(solution->feasible) << seed;
@@ -99,12 +100,13 @@ TEST(MemoryPricesTest, NothingIsFoundThatCannotBeBelowTheCutoff) {
   const SolveOptions options;
   SegmentCache cache;
   MemoryPrices prices(problem, &cache, options);
-  const auto all = prices.Within({kInfinity}, {kInfinity}, kInfinity, {});
+  double price = 0;
+  const auto all = prices.Within({kInfinity}, {kInfinity}, kInfinity, &price, {});
   ASSERT_TRUE(all.ok() && all->exact);
   double used = 0;
   for (size_t v = 0; v < all->choice.size(); ++v)
     used += (*problem.bytes[v])[static_cast<size_t>(all->choice[v])];
-  const auto cut = prices.Within({used - 1}, {used - 1}, all->cost, {});
+  const auto cut = prices.Within({used - 1}, {used - 1}, all->cost, &price, {});
   ASSERT_TRUE(cut.ok());
   EXPECT_GE(cut->lower_bound, all->cost);
 }

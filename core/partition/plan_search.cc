@@ -114,9 +114,12 @@ absl::StatusOr<std::unique_ptr<PlanSearch>> PlanSearch::Create(const Graph& grap
   return std::unique_ptr<PlanSearch>(new PlanSearch(std::move(plan_graph), cluster, options));
 }
 
+std::string PlanSearch::KeyOf(const Mesh& mesh) const {
+  return absl::StrCat(mesh.ToString(), " ", PatternOf(cluster_, mesh.devices()));
+}
+
 PlanSpace& PlanSearch::SpaceOf(const Mesh& mesh) {
-  std::unique_ptr<PlanSpace>& slot =
-      spaces_[absl::StrCat(mesh.ToString(), " ", PatternOf(cluster_, mesh.devices()))];
+  std::unique_ptr<PlanSpace>& slot = spaces_[KeyOf(mesh)];
   if (!slot) slot = std::make_unique<PlanSpace>(graph_, cluster_, mesh, options_);
   return *slot;
 }
@@ -321,6 +324,10 @@ absl::StatusOr<std::optional<PlanDraft>> PlanSearch::Solve(const Staging& stagin
     return std::make_unique<Offer>(std::move(problem), options_.fold ? &segments_ : nullptr, options_.solve);
   };
   ASSIGN_OR_RETURN(const std::unique_ptr<Offer> plain, offer(false));
+  if (staging.stages.size() == 1) {
+    auto alone = alone_.find(KeyOf(staging.stages[0]));
+    if (alone != alone_.end() && alone->second) plain->prices.KnowFree(alone->second->free, 1);
+  }
   // Gathering weights on use takes time and gives memory: it is in question only where memory binds.
   std::unique_ptr<Offer> gathering;
   std::vector<double> memory;
@@ -334,16 +341,27 @@ absl::StatusOr<std::optional<PlanDraft>> PlanSearch::Solve(const Staging& stagin
   std::vector<double> limits = memory;
   double bound = 0;
   for (int round = 1;; ++round) {
-    ASSIGN_OR_RETURN_WITH(Solution solution, plain->prices.Within(limits, memory, cutoff, limit), "no plan");
+    ASSIGN_OR_RETURN_WITH(Solution solution, plain->prices.Within(limits, memory, cutoff, &price_[0], limit), "no plan");
     const Offer* chosen = plain.get();
     double round_bound = solution.lower_bound;
     const bool binds = plain->prices.bind();
     if (binds && !options_.weight_sharding) {
       if (!gathering) {
         ASSIGN_OR_RETURN(gathering, offer(true));
+        if (plain->prices.free() != nullptr) {
+          // With memory enough nothing is gathered.
+          Solution free = *plain->prices.free();
+          for (size_t v = 0; v < free.choice.size(); ++v) {
+            const Domain& domain = *gathering->problem.domains[v];
+            if (domain.base == nullptr) continue;
+            free.choice[v] = static_cast<int>(
+                std::find(domain.of_base.begin(), domain.of_base.end(), free.choice[v]) - domain.of_base.begin());
+          }
+          gathering->prices.KnowFree(free, memory.size());
+        }
       }
       const double at_most = solution.feasible ? std::min(cutoff, solution.cost) : cutoff;
-      ASSIGN_OR_RETURN_WITH(Solution other, gathering->prices.Within(limits, memory, at_most, limit), "no plan");
+      ASSIGN_OR_RETURN_WITH(Solution other, gathering->prices.Within(limits, memory, at_most, &price_[1], limit), "no plan");
       round_bound = std::min(round_bound, other.lower_bound);
       if (!solution.feasible || (other.feasible && other.cost < solution.cost)) {
         solution = std::move(other);

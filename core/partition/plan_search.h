@@ -30,9 +30,10 @@ std::string PatternOf(const Cluster& cluster, const std::vector<int>& devices);
 struct Staging {
   std::vector<Mesh> stages;
   std::vector<int> stage_of;
-  // What the stages were cut by, from the plan of the whole model on one stage's devices; of one stage: zeros.
+  // What the stages were cut by, from the plan of the whole model on one stage's devices; Stage of one: zeros.
   double seconds = 0;  // through all stages
   double slowest = 0;  // of the stages
+  bool fits = false;   // that plan's weights, into each stage
 };
 
 // A plan before its strategies are written out.
@@ -82,8 +83,8 @@ class PlanSearch {
   // The steps of Find, for one way to write the mesh. INVALID_ARGUMENT and RESOURCE_EXHAUSTED: not with these
   // devices and stages; any other error is of the search.
   absl::StatusOr<PlanFloor> Floor(const Mesh& mesh, const WaitLimit& limit);
-  // Of the whole model in one stage, memory aside.
-  absl::StatusOr<double> SecondsAlone(const Mesh& mesh, const WaitLimit& limit);
+  // All in one stage, with the estimates of its plan memory aside.
+  absl::StatusOr<Staging> WholeOn(const Mesh& mesh, const WaitLimit& limit);
   absl::StatusOr<Staging> Stage(const std::vector<int>& devices, int stages, const std::vector<int>& axes,
                                 const WaitLimit& limit);
   // Nothing when no plan takes less than `cutoff`.
@@ -97,7 +98,7 @@ class PlanSearch {
   static constexpr double kNoCutoff = std::numeric_limits<double>::infinity();
   // The whole model on one stage's devices, memory aside, and how it may be cut.
   struct Alone {
-    double seconds = 0;
+    Solution free;
     StageProblem problem;
     std::vector<double> crossing;  // bytes, at each of problem.cuts
   };
@@ -110,6 +111,7 @@ class PlanSearch {
   PlanSearch(PlanGraph graph, const Cluster& cluster, const PlanOptions& options)
       : graph_(std::move(graph)), cluster_(cluster), options_(options) {}
 
+  std::string KeyOf(const Mesh& mesh) const;
   PlanSpace& SpaceOf(const Mesh& mesh);
   TransferPlanner& TransferOf(const Mesh& from, const Mesh& to);
   const std::vector<double>& TransferTable(TransferPlanner& transfer, const Domain& from, int output,
@@ -134,6 +136,7 @@ class PlanSearch {
   std::map<std::tuple<const TransferPlanner*, int, int, int, int>, std::vector<double>> transfer_tables_;
   std::map<std::tuple<const Domain*, std::vector<int>>, std::vector<double>> with_outputs_;
   SegmentCache segments_;
+  double price_[2] = {0, 0};  // of bytes, where the last search under limits ended; with gathers
 };
 
 // Bytes the devices of each stage hold: constants, and the most of computed values alive at once.

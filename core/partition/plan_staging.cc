@@ -1,6 +1,7 @@
 // PlanSearch::Stage: which operators run in which stage.
 #include <algorithm>
 #include <memory>
+#include <numeric>
 
 #include "absl/strings/str_cat.h"
 #include "core/base/status.h"
@@ -46,7 +47,7 @@ std::vector<int> Cuts(const std::vector<double>& crossing) {
 }  // namespace
 
 absl::StatusOr<const PlanSearch::Alone*> PlanSearch::AloneOn(const Mesh& mesh, const WaitLimit& limit) {
-  std::unique_ptr<Alone>& slot = alone_[absl::StrCat(mesh.ToString(), " ", PatternOf(cluster_, mesh.devices()))];
+  std::unique_ptr<Alone>& slot = alone_[KeyOf(mesh)];
   if (slot) return slot.get();
   const size_t count = graph_.nodes().size();
   Staging staging;
@@ -56,10 +57,12 @@ absl::StatusOr<const PlanSearch::Alone*> PlanSearch::AloneOn(const Mesh& mesh, c
   // Alone on one stage's devices the model need not fit them.
   const std::vector<double> unlimited{kNoCutoff};
   MemoryPrices prices(problem.limited, options_.fold ? &segments_ : nullptr, options_.solve);
-  ASSIGN_OR_RETURN_WITH(const Solution solution, prices.Within(unlimited, unlimited, kNoCutoff, limit), "no plan");
+  double price = 0;
+  ASSIGN_OR_RETURN_WITH(const Solution solution, prices.Within(unlimited, unlimited, kNoCutoff, &price, limit),
+                        "no plan");
 
   auto alone = std::make_unique<Alone>();
-  alone->seconds = solution.cost;
+  alone->free = solution;
   const SharedNetwork& network = problem.limited.network;
   auto chosen = [&](int v) { return static_cast<size_t>(solution.choice[static_cast<size_t>(v)]); };
   for (size_t v = 0; v < count; ++v) {
@@ -71,15 +74,16 @@ absl::StatusOr<const PlanSearch::Alone*> PlanSearch::AloneOn(const Mesh& mesh, c
     alone->problem.seconds[static_cast<size_t>(edge.b)] +=
         (*edge.cost)[chosen(edge.a) * network.unary[static_cast<size_t>(edge.b)]->size() + chosen(edge.b)];
   }
-  // Bytes that cross before each operator.
+  // Bytes of which each device sends its part before each operator, summands scattered.
   std::vector<double> crossing(count + 1, 0);
   std::vector<int> last(count, 0);
   for (const PlanEdge& edge : graph_.edges()) last[static_cast<size_t>(edge.from)] = edge.to;
   for (size_t v = 0; v < count; ++v) {
     if (last[v] <= static_cast<int>(v)) continue;
-    double bytes = 0;
-    for (const TensorDesc& output : graph_.graph().node(graph_.nodes()[v])->outputs())
-      bytes += static_cast<double>(ByteSize(output));
+    const Domain& domain = *problem.domains[v];
+    const size_t k = chosen(static_cast<int>(v));
+    const AxisMask partial = domain.strategies[k].outputs.empty() ? 0 : domain.strategies[k].outputs[0].partial;
+    const double bytes = static_cast<double>(domain.value_bytes[k]) / static_cast<double>(mesh.PartsOfMask(partial));
     crossing[v + 1] += bytes;
     crossing[static_cast<size_t>(last[v]) + 1] -= bytes;
   }
@@ -91,9 +95,15 @@ absl::StatusOr<const PlanSearch::Alone*> PlanSearch::AloneOn(const Mesh& mesh, c
   return slot.get();
 }
 
-absl::StatusOr<double> PlanSearch::SecondsAlone(const Mesh& mesh, const WaitLimit& limit) {
+absl::StatusOr<Staging> PlanSearch::WholeOn(const Mesh& mesh, const WaitLimit& limit) {
   ASSIGN_OR_RETURN(const Alone* alone, AloneOn(mesh, limit));
-  return alone->seconds;
+  Staging staging;
+  staging.stages = {mesh};
+  staging.stage_of.assign(graph_.nodes().size(), 0);
+  staging.seconds = staging.slowest = alone->free.cost;
+  const double bytes = std::accumulate(alone->problem.weight_bytes.begin(), alone->problem.weight_bytes.end(), 0.0);
+  staging.fits = alone->problem.memory_bytes == 0 || bytes <= alone->problem.memory_bytes;
+  return staging;
 }
 
 absl::StatusOr<Staging> PlanSearch::Stage(const std::vector<int>& devices, int stages, const std::vector<int>& axes,
@@ -111,6 +121,7 @@ absl::StatusOr<Staging> PlanSearch::Stage(const std::vector<int>& devices, int s
   const LinkCost link = cluster_.Link(staging.stages[0].devices().back(), staging.stages[1].device(0));
   for (double bytes : alone->crossing) problem.cut_seconds.push_back(link.Time(bytes));
   std::optional<StageSolution> solution = CutIntoStages(problem);
+  staging.fits = solution.has_value();
   if (!solution && problem.memory_bytes > 0) {
     // The exact check, with what is missing, comes when the stages are planned.
     problem.memory_bytes = 0;
