@@ -147,7 +147,7 @@ TEST(ConvolutionTest, Rules) {
        Conv(1, {3, 3, 0, 0}),
        "[a2 c4+ d4*e3! g12][b6 c4+ h7! .] -> [a2 b6 d4*f3! g12] {0}{1}"},
       {"MaxPoolV3", {F({2, 4, 6, 6})}, Pool(2, 2), "[a2 b4 c3*d2! e3*f2!] -> [a2 b4 c3 e3]"},
-      {"GlobalAveragePool", {F({2, 4, 6, 6})}, {}, "[a2 b4 c6! d6!] -> [a2 b4 . .] {0}"},
+      {"GlobalAveragePool", {F({2, 4, 6, 6})}, {}, "[a2 b4 c6+ d6+] -> [a2 b4 . .] {0}"},
   });
 }
 

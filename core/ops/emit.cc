@@ -125,6 +125,19 @@ absl::StatusOr<std::vector<ValueId>> EmitBiasOnce(EmitContext& context, int bias
   return EmitCopy(context, std::move(inputs), changed);
 }
 
+absl::StatusOr<std::vector<ValueId>> EmitMean(EmitContext& context) {
+  int64_t parts = 1;
+  for (size_t f = 0; f < context.rule().factors.size(); ++f) {
+    if (context.rule().factors[f].kind == FactorKind::kSum)
+      parts *= context.factor_parts(static_cast<int>(f));
+  }
+  ASSIGN_OR_RETURN(std::vector<ValueId> means, EmitClone(context));
+  if (parts == 1) return means;
+  ASSIGN_OR_RETURN(means[0], context.Add("Muls", absl::StrCat(context.source().name(), "/share"), {means[0]},
+                                         {{"value", 1.0f / static_cast<float>(parts)}}));
+  return means;
+}
+
 absl::StatusOr<std::vector<ValueId>> EmitReshape(EmitContext& context) {
   const Shape shape = context.LocalOutputShape(0);
   const ValueId parameter = context.Constant(Part(context, "shape"), Tensor::Int64s(shape));

@@ -95,6 +95,10 @@ absl::StatusOr<std::vector<ValueId>> EmitWithLocalShape(EmitContext& context, in
 absl::StatusOr<std::vector<ValueId>> EmitBiasOnce(EmitContext& context, int bias,
                                                   const AttrMap& changed = {});
 
+// For means: that of the local part, divided by the number of parts that sums are cut into, so that the parts sum to the mean of
+// the whole.
+absl::StatusOr<std::vector<ValueId>> EmitMean(EmitContext& context);
+
 // For operators that only rename dimensions: a Reshape of input 0 to the local shape of output 0.
 absl::StatusOr<std::vector<ValueId>> EmitReshape(EmitContext& context);
 

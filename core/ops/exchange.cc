@@ -32,7 +32,8 @@ bool MayExchange(const Node& node) {
       "SoftmaxV2", "LogSoftmaxV2",  "LayerNorm",       "LayerNormV3",      "LayerNormV4", "RmsNorm",     "AddRmsNorm",
       "ReduceMax", "ReduceMaxD",    "ReduceMin",       "ReduceMinD",       "ReduceProd",  "ReduceProdD", "ReduceLogSum",
       "LpNormV2",  "ReduceLogSumD", "ReduceLogSumExp", "ReduceLogSumExpD", "TopK",        "TopKV2",      "ArgMaxV2",
-      "ArgMin",    "Conv2D",        "Conv3D",          "DepthwiseConv2D",  "MaxPoolV3",   "AvgPoolV2"};
+      "ArgMin",    "Conv2D",        "Conv3D",          "DepthwiseConv2D",  "MaxPoolV3",   "AvgPoolV2",
+      "GroupNorm", "InstanceNorm"};
   return types->contains(node.type());
 }
 

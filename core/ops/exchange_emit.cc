@@ -13,7 +13,16 @@ namespace {
 // Writes steps under the node's name.
 class Steps {
  public:
-  Steps(EmitContext& context, const std::vector<int>& axes) : context_(context), axes_(axes) {}
+  // Reduces along axes of input 0.
+  Steps(EmitContext& context, const std::vector<int>& axes) : context_(context), axes_(axes.begin(), axes.end()) {
+    for (int axis : axes) {
+      count_ *= static_cast<double>(context.view().input_shape(0)[axis]);
+      for (int factor : context.rule().inputs[0][axis]) factors_.push_back(factor);
+    }
+  }
+  // Along axes of another view of it, in which these factors and so many elements lie.
+  Steps(EmitContext& context, std::vector<int64_t> axes, std::vector<int> factors, double count)
+      : context_(context), axes_(std::move(axes)), factors_(std::move(factors)), count_(count) {}
 
   absl::StatusOr<ValueId> Add(const char* type, const char* what, std::vector<ValueId> inputs, AttrMap attrs = {}) {
     return context_.Add(type, Name(what), std::move(inputs), std::move(attrs));
@@ -30,8 +39,10 @@ class Steps {
     ASSIGN_OR_RETURN(x, To(context_.source().output(i).type, absl::StrCat("y", i, "_narrow").c_str(), x));
     const Shape shape = context_.LocalOutputShape(i);
     if (context_.slice().desc(x).shape == shape) return x;
-    return Add("Reshape", absl::StrCat("y", i).c_str(),
-               {x, context_.Constant(Name(absl::StrCat("y", i, "_shape")), Tensor::Int64s(shape))},
+    return Reshape(absl::StrCat("y", i).c_str(), x, shape);
+  }
+  absl::StatusOr<ValueId> Reshape(const char* what, ValueId x, const Shape& shape) {
+    return Add("Reshape", what, {x, context_.Constant(Name(absl::StrCat(what, "_shape")), Tensor::Int64s(shape))},
                {{"allowzero", int64_t{1}}});
   }
   ValueId Scalar(const char* what, float value) { return context_.Constant(Name(what), Tensor::Scalar<float>(value)); }
@@ -39,12 +50,9 @@ class Steps {
   // ReduceSumD or ReduceMaxD along the axes, which stay with size 1, and over all parts.
   absl::StatusOr<ValueId> Reduce(const char* type, const std::string& reduction, const char* what, ValueId x) {
     ASSIGN_OR_RETURN(ValueId value,
-                     Add(type, what, {x},
-                         {{"axes", std::vector<int64_t>(axes_.begin(), axes_.end())}, {"keep_dims", true}}));
-    for (int axis : axes_) {
-      for (int factor : context_.rule().inputs[0][axis]) {
-        ASSIGN_OR_RETURN(value, context_.AllReduce(factor, reduction, Name(absl::StrCat(what, "_of_all_", axis)), value));
-      }
+                     Add(type, what, {x}, {{"axes", axes_}, {"keep_dims", true}}));
+    for (int factor : factors_) {
+      ASSIGN_OR_RETURN(value, context_.AllReduce(factor, reduction, Name(absl::StrCat(what, "_of_all_", factor)), value));
     }
     return value;
   }
@@ -52,16 +60,16 @@ class Steps {
   // The sum over the axes divided by the number of elements of the whole.
   absl::StatusOr<ValueId> Mean(const char* what, ValueId x) {
     ASSIGN_OR_RETURN(const ValueId sum, Reduce("ReduceSumD", "sum", absl::StrCat(what, "_sum").c_str(), x));
-    double count = 1;
-    for (int axis : axes_) count *= static_cast<double>(context_.view().input_shape(0)[axis]);
-    return Add("Muls", what, {sum}, {{"value", static_cast<float>(1 / count)}});
+    return Add("Muls", what, {sum}, {{"value", static_cast<float>(1 / count_)}});
   }
 
  private:
   std::string Name(absl::string_view what) const { return absl::StrCat(context_.source().name(), "/", what); }
 
   EmitContext& context_;
-  const std::vector<int>& axes_;
+  const std::vector<int64_t> axes_;
+  std::vector<int> factors_;
+  double count_ = 1;
 };
 
 }  // namespace
@@ -174,6 +182,45 @@ absl::StatusOr<std::vector<ValueId>> EmitCutReduction(EmitContext& context, cons
   }
   ASSIGN_OR_RETURN(y, steps.Result(0, y));
   return std::vector<ValueId>{y};
+}
+
+absl::StatusOr<std::vector<ValueId>> EmitCutGroupNorm(EmitContext& context, int64_t groups, float epsilon) {
+  // [N, C, spatial…] as [N, groups, channels of a group, spatial…].
+  const Shape local = context.slice().desc(context.local_inputs()[0]).shape;
+  const Shape& whole = context.view().input_shape(0);
+  Shape grouped{local[0], groups, local[1] / groups};
+  Shape per_channel{1, groups, local[1] / groups};
+  std::vector<int64_t> axes{2};
+  std::vector<int> factors;
+  double count = static_cast<double>(grouped[2]);
+  for (size_t d = 2; d < local.size(); ++d) {
+    grouped.push_back(local[d]);
+    per_channel.push_back(1);
+    axes.push_back(static_cast<int64_t>(d) + 1);
+    count *= static_cast<double>(whole[d]);
+    for (int factor : context.rule().inputs[0][d]) factors.push_back(factor);
+  }
+  Steps steps(context, std::move(axes), std::move(factors), count);
+  ASSIGN_OR_RETURN(ValueId x, steps.Widen("wide", context.local_inputs()[0]));
+  ASSIGN_OR_RETURN(x, steps.Reshape("grouped", x, grouped));
+  ASSIGN_OR_RETURN(const ValueId mean, steps.Mean("mean", x));
+  ASSIGN_OR_RETURN(const ValueId centered, steps.Add("Sub", "centered", {x, mean}));
+  ASSIGN_OR_RETURN(const ValueId squares, steps.Add("Mul", "squares", {centered, centered}));
+  ASSIGN_OR_RETURN(const ValueId variance, steps.Mean("variance", squares));
+  ASSIGN_OR_RETURN(const ValueId above, steps.Add("Adds", "above_zero", {variance}, {{"value", epsilon}}));
+  ASSIGN_OR_RETURN(const ValueId rstd, steps.Add("Rsqrt", "rstd", {above}));
+  ASSIGN_OR_RETURN(ValueId y, steps.Add("Mul", "normal", {centered, rstd}));
+  ASSIGN_OR_RETURN(ValueId gamma, steps.Widen("gamma", context.local_inputs()[1]));
+  ASSIGN_OR_RETURN(gamma, steps.Reshape("gamma_per_channel", gamma, per_channel));
+  ASSIGN_OR_RETURN(y, steps.Add("Mul", "scaled", {y, gamma}));
+  ASSIGN_OR_RETURN(ValueId beta, steps.Widen("beta", context.local_inputs()[2]));
+  ASSIGN_OR_RETURN(beta, steps.Reshape("beta_per_channel", beta, per_channel));
+  ASSIGN_OR_RETURN(y, steps.Add("Add", "y", {y, beta}));
+  std::vector<ValueId> results{y, mean, variance};
+  for (int i = 0; i < 3; ++i) {
+    ASSIGN_OR_RETURN(results[static_cast<size_t>(i)], steps.Result(i, results[static_cast<size_t>(i)]));
+  }
+  return results;
 }
 
 }  // namespace omserve

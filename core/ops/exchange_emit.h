@@ -25,6 +25,10 @@ absl::StatusOr<std::vector<ValueId>> EmitCutSoftmax(EmitContext& context, const 
 absl::StatusOr<std::vector<ValueId>> EmitCutLayerNorm(EmitContext& context, const std::vector<int>& axes, int gamma,
                                                       int beta);
 
+// Group normalisation of images of which height or width is cut, with `groups` of the channels here (instance normalisation: as
+// many as channels): mean and mean square deviation, and outputs as GroupNorm.
+absl::StatusOr<std::vector<ValueId>> EmitCutGroupNorm(EmitContext& context, int64_t groups, float epsilon);
+
 // One all-reduce, of a maximum first for kLogSumExp.
 enum class CutReduction {
   kLogSum,     // log(sum(x))

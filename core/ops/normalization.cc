@@ -1,5 +1,5 @@
 // Softmax and normalisations. The axes that are normalised over may be cut where the parts can exchange what they need
-// (ops/exchange.h): in softmax, layer normalisation and norms of types up to float32. Else they are whole; all others are
+// (ops/exchange.h): in softmax, normalisations and norms of types up to float32. Else they are whole; all others are
 // parallel.
 #include <algorithm>
 #include <numeric>
@@ -200,6 +200,16 @@ absl::StatusOr<Descs> InferGroupNorm(const NodeView& view) {
   return Descs{x, statistics, statistics};
 }
 
+// What happens to an image that is cut.
+FactorKind SpatialKind(const NodeView& view) {
+  for (int i : {0, 1, 2}) {
+    if (!ExchangesIn(view.input(i).type)) return FactorKind::kWhole;
+  }
+  return FactorKind::kParallel;
+}
+
+std::vector<int> SpatialAxes(const NodeView& view) { return AxesFrom(2, Rank(view, 0)); }
+
 absl::StatusOr<ShardingRule> GroupNormRule(const NodeView& view) {
   const Shape& shape = view.input_shape(0);
   const int64_t num_groups = view.Attr<int64_t>("num_groups");
@@ -212,7 +222,7 @@ absl::StatusOr<ShardingRule> GroupNormRule(const NodeView& view) {
   rule.Output(0, 0, batch).Output(0, 1, groups).Output(0, 1, channels);
   for (int o : {1, 2}) rule.Output(o, 0, batch).Output(o, 1, groups);
   for (int d = 2; d < static_cast<int>(shape.size()); ++d) {
-    const int factor = rule.Add(shape[d], FactorKind::kWhole, absl::StrCat("dim", d));
+    const int factor = rule.Add(shape[d], SpatialKind(view), absl::StrCat("dim", d));
     rule.Input(0, d, factor).Output(0, d, factor);
   }
   return rule.Finish();
@@ -221,6 +231,9 @@ absl::StatusOr<ShardingRule> GroupNormRule(const NodeView& view) {
 absl::StatusOr<std::vector<ValueId>> EmitGroupNorm(EmitContext& context) {
   // The statistics' second dimension is the groups.
   const int64_t groups = context.LocalOutputShape(1)[1];
+  if (CutAlong(context, SpatialAxes(context.view()))) {
+    return EmitCutGroupNorm(context, groups, context.view().Attr<float>("eps"));
+  }
   return EmitCopy(context, {context.local_inputs().begin(), context.local_inputs().end()},
                   {{"num_groups", groups}});
 }
@@ -241,12 +254,17 @@ absl::StatusOr<ShardingRule> InstanceNormRule(const NodeView& view) {
   RuleBuilder rule(view);
   for (int d = 0; d < static_cast<int>(shape.size()); ++d) {
     const int factor =
-        rule.Add(shape[d], d < 2 ? FactorKind::kParallel : FactorKind::kWhole, absl::StrCat("dim", d));
+        rule.Add(shape[d], d < 2 ? FactorKind::kParallel : SpatialKind(view), absl::StrCat("dim", d));
     rule.Input(0, d, factor).Output(0, d, factor);
     if (d == 1) rule.Input(1, 0, factor).Input(2, 0, factor);
     if (d < 2) rule.Output(1, d, factor).Output(2, d, factor);
   }
   return rule.Finish();
+}
+
+absl::StatusOr<std::vector<ValueId>> EmitInstanceNorm(EmitContext& context) {
+  if (!CutAlong(context, SpatialAxes(context.view()))) return EmitClone(context);
+  return EmitCutGroupNorm(context, context.LocalOutputShape(1)[1], context.view().Attr<float>("epsilon"));
 }
 
 // --- Batch normalisation at inference: a scale and a shift per channel
@@ -397,6 +415,7 @@ void AddNormalizationOps(OpRegistry& registry) {
                 .attrs = {DefaultAttr("data_format", std::string("NDHWC")), DefaultAttr("epsilon", 1e-6f)},
                 .infer = InferInstanceNorm,
                 .rule = InstanceNormRule,
+                .emit = EmitInstanceNorm,
                 .cost = norm_cost});
   registry.Add({.type = "BatchNorm",
                 .inputs = {Required("x"), Required("scale"), Required("offset"), Optional("mean"),

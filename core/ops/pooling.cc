@@ -159,6 +159,19 @@ absl::StatusOr<Descs> InferGlobalAverage(const NodeView& view) {
   return Descs{y};
 }
 
+absl::StatusOr<ShardingRule> GlobalAverageRule(const NodeView& view) {
+  RuleBuilder rule(view);
+  AddBatchAndChannels(view, rule);
+  // As ReduceMean: what scales the parts is a float32.
+  const DataType type = view.input(0).type;
+  const bool scales = IsFloatType(type) && type != DataType::kDouble;
+  for (int d = 2; d < static_cast<int>(view.input_shape(0).size()); ++d) {
+    rule.Input(0, d, rule.Add(view.input_shape(0)[d], scales ? FactorKind::kSum : FactorKind::kWhole, absl::StrCat("dim", d)));
+  }
+  AddLinear(view, {{{0}}, /*float_only=*/true}, rule);
+  return rule.Finish();
+}
+
 absl::StatusOr<Descs> InferAdaptiveAverage(const NodeView& view) {
   RETURN_IF_ERROR(CheckRank(view, 0, 4));
   const std::vector<int64_t> size = view.Attr<std::vector<int64_t>>("output_size");
@@ -252,7 +265,8 @@ void AddPoolingOps(OpRegistry& registry) {
                 .inputs = {Required("x")},
                 .outputs = {"y"},
                 .infer = InferGlobalAverage,
-                .rule = image_rule,
+                .rule = GlobalAverageRule,
+                .emit = EmitMean,
                 .cost = PerInputElement(1)});
   registry.Add({.type = "AdaptiveAvgPool2d",
                 .inputs = {Required("x")},

@@ -92,21 +92,6 @@ RuleFunction ReduceRule(Cut cut) {
   };
 }
 
-// A mean over an axis that is cut: the mean of the local part, divided by the number of parts, so that the
-// parts sum to the mean of the whole.
-absl::StatusOr<std::vector<ValueId>> EmitMean(EmitContext& context) {
-  int64_t parts = 1;
-  for (size_t f = 0; f < context.rule().factors.size(); ++f) {
-    if (context.rule().factors[f].kind == FactorKind::kSum)
-      parts *= context.factor_parts(static_cast<int>(f));
-  }
-  ASSIGN_OR_RETURN(std::vector<ValueId> means, EmitClone(context));
-  if (parts == 1) return means;
-  ASSIGN_OR_RETURN(means[0], context.Add("Muls", absl::StrCat(context.source().name(), "/share"), {means[0]},
-                                         {{"value", 1.0f / static_cast<float>(parts)}}));
-  return means;
-}
-
 // A maximum, minimum or product over axes that are cut.
 EmitFunction EmitExchanged(const std::string& reduction) {
   return [reduction](EmitContext& context) -> absl::StatusOr<std::vector<ValueId>> {
