@@ -36,6 +36,17 @@ class WorkerAgentTest : public testing::Test {
   }
   CompileCall Compile(uint64_t epoch) const { return {Id(epoch), CommWorld{{0, 0}, {{"tp", {0, 1}}}}, 0}; }
 
+  // Run `number` of epoch 1, whose input begins with it.
+  void Send(int number, std::vector<absl::Status>& answers, absl::BlockingCounter& done) {
+    ExecuteCall call = Run(1);
+    call.sequence = static_cast<uint64_t>(number);
+    call.inputs[0] = Tensor::Of<float>({4}, {static_cast<float>(number), 0, 0, 0});
+    agent_->Execute(call, {}, [&answers, &done, number](absl::StatusOr<ExecuteReply> reply) {
+      answers[static_cast<size_t>(number) - 1] = reply.status();
+      done.DecrementCount();
+    });
+  }
+
   absl::Status SendChunks(const std::string& digest, const std::string& content) {
     auto writer = agent_->BeginPush(digest, content.size());
     if (!writer.ok()) return writer.status();
@@ -231,21 +242,12 @@ TEST_F(WorkerAgentTest, RunsStartInTheirOrderWhateverTheOrderTheyComeIn) {
   BringUp(1);
   std::vector<absl::Status> answers(4, absl::UnknownError("none"));
   absl::BlockingCounter done(4);
-  const auto send = [&](int number) {
-    ExecuteCall call = Run(1);
-    call.sequence = static_cast<uint64_t>(number);
-    call.inputs[0] = Tensor::Of<float>({4}, {static_cast<float>(number), 0, 0, 0});
-    agent_->Execute(call, {}, [&answers, &done, number](absl::StatusOr<ExecuteReply> reply) {
-      answers[number - 1] = reply.status();
-      done.DecrementCount();
-    });
-  };
-  send(3);
-  send(2);
+  Send(3, answers, done);
+  Send(2, answers, done);
   EXPECT_EQ(agent_->runs_in_flight(), 2);
   EXPECT_EQ(machine_.runs_started, 0);
-  send(1);
-  send(4);
+  Send(1, answers, done);
+  Send(4, answers, done);
   done.Wait();
   EXPECT_THAT(started, ElementsAre(1, 2, 3, 4));
   EXPECT_THAT(answers, Each(absl::OkStatus()));
@@ -276,15 +278,8 @@ TEST_F(WorkerAgentTest, AfterAFailureNoLaterRunStarts) {
   BringUp(1);
   std::vector<absl::Status> answers(2);
   absl::BlockingCounter done(2);
-  for (const int number : {2, 1}) {
-    ExecuteCall call = Run(1);
-    call.sequence = static_cast<uint64_t>(number);
-    call.inputs[0] = Tensor::Of<float>({4}, {static_cast<float>(number), 0, 0, 0});
-    agent_->Execute(call, {}, [&answers, &done, number](absl::StatusOr<ExecuteReply> reply) {
-      answers[number - 1] = reply.status();
-      done.DecrementCount();
-    });
-  }
+  Send(2, answers, done);
+  Send(1, answers, done);
   done.Wait();
   for (const absl::Status& answer : answers) EXPECT_THAT(answer.ToString(), HasSubstr("index 9 of 4"));
   EXPECT_THAT(Execute(Run(1)).status().ToString(), HasSubstr("index 9 of 4"));
