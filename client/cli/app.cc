@@ -105,6 +105,8 @@ class Parser {
     sub->add_option("--cluster-config", partition.cluster_config,
                     "Cluster file: the devices to cut the model over")
         ->type_name("FILE");
+    sub->add_option("--cost-file", partition.cost_file, "Measured times of devices and links, as calibrate writes them")
+        ->type_name("FILE");
     CLI::Option* parallel =
         sub->add_option("--parallel", partition.parallel, "Partition policy (graph_parallel_option file)")
             ->type_name("FILE");

@@ -37,6 +37,7 @@ absl::StatusOr<int> RunBuild(Session& session, const BuildArguments& arguments) 
   options.model_name = arguments.name;
   options.cluster_config = texts.cluster_config;
   options.parallel_config = texts.parallel_config;
+  options.cost_config = texts.cost_config;
   options.input_shapes = arguments.input_shape;
   options.relation_config = relation;
   ASSIGN_OR_RETURN(

@@ -18,6 +18,7 @@ struct PartitionArguments {
   std::string cluster_config;  // path; empty: none
   std::string parallel;        // path of the policy; empty: none
   std::string load_plan;       // path of a plan file, which stands in place of a policy; empty: none
+  std::string cost_file;       // path of measured costs; empty: none
   // Stand for a policy, and for a local cluster of as many devices as they need when no file is given. 0: not given.
   int tensor_parallel = 0;
   int pipeline = 0;

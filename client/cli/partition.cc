@@ -77,6 +77,14 @@ absl::StatusOr<PartitionTexts> ReadPartition(const PartitionArguments& arguments
       policy["data_parallel_option"] = {{"data_parallel_size", arguments.data_parallel}};
     texts.parallel_config = nlohmann::ordered_json{{"graph_parallel_option", policy}}.dump();
   }
+  if (!arguments.cost_file.empty()) {
+    constexpr size_t kMaxBytes = size_t{16} << 20;
+    ASSIGN_OR_RETURN(texts.cost_config, ReadFile(arguments.cost_file, kMaxBytes));
+    ASSIGN_OR_RETURN(Cluster cluster, texts.cluster_config.empty()
+                                          ? absl::StatusOr<Cluster>(Cluster::Local(1))
+                                          : Cluster::FromJson(texts.cluster_config, arguments.cluster_config));
+    RETURN_IF_ERROR(cluster.ApplyCosts(texts.cost_config, arguments.cost_file));
+  }
   return texts;
 }
 

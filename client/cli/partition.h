@@ -1,4 +1,4 @@
-// The texts of cluster file and partition policy for a build.
+// The texts of cluster file, partition policy and cost file for a build.
 #ifndef OMSERVE_CLIENT_CLI_PARTITION_H_
 #define OMSERVE_CLIENT_CLI_PARTITION_H_
 
@@ -12,6 +12,7 @@ namespace omserve::cli {
 struct PartitionTexts {
   std::string cluster_config;
   std::string parallel_config;
+  std::string cost_config;
   int devices = 1;  // of the cluster
 };
 

@@ -211,9 +211,10 @@ std::string ToText(const std::string& model, const PlanReport& report, const Pla
 absl::StatusOr<int> RunPlan(Session& session, const PlanArguments& arguments) {
   ASSIGN_OR_RETURN(const PartitionTexts texts, ReadPartition(arguments.partition));
   const Cluster local = Cluster::Local(1);
-  ASSIGN_OR_RETURN(const Cluster cluster,
+  ASSIGN_OR_RETURN(Cluster cluster,
                    Cluster::FromJson(texts.cluster_config.empty() ? local.source_json() : texts.cluster_config,
                                      arguments.partition.cluster_config));
+  if (!texts.cost_config.empty()) RETURN_IF_ERROR(cluster.ApplyCosts(texts.cost_config, arguments.partition.cost_file));
   ParallelOptions options;
   if (!texts.parallel_config.empty()) {
     ASSIGN_OR_RETURN(options, ParallelOptions::FromJson(texts.parallel_config, arguments.partition.parallel));

@@ -87,6 +87,7 @@ class Verifier {
     build.model_name = absl::StrCat("verify-", getpid());
     build.cluster_config = texts_.cluster_config;
     build.parallel_config = texts_.parallel_config;
+    build.cost_config = texts_.cost_config;
     build.input_shapes = ShapesText(input_names, sets.front()->inputs);
     RETURN_IF_ERROR_WITH(
         client_->Build(model_path_, scratch_om_, session_.Bounded(build), session_.progress()).status(),

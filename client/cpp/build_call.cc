@@ -79,6 +79,7 @@ bool SendModel(const BuildOptions& options, const std::vector<OutgoingFile>& fil
   proto.set_parallel_config(options.parallel_config);
   proto.set_input_shapes(options.input_shapes);
   proto.set_relation_config(options.relation_config);
+  proto.set_cost_config(options.cost_config);
   if (!stream.Write(request)) return false;
 
   uint64_t total = 0;

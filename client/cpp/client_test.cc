@@ -311,7 +311,7 @@ TEST_F(BuildTest, SendsTheModelAndWritesTheOm) {
   std::vector<std::string> phases;
   const auto result = client_->Build(
       Path("model.onnx"), Path("out/m.om"),
-      {.model_name = "name", .cluster_config = "{c}", .parallel_config = "{p}", .input_shapes = "x:1,2"},
+      {.model_name = "name", .cluster_config = "{c}", .parallel_config = "{p}", .input_shapes = "x:1,2", .cost_config = "{m}"},
       [&](const Progress& p) {
         if (phases.empty() || phases.back() != p.phase) phases.push_back(p.phase);
       });
@@ -321,6 +321,7 @@ TEST_F(BuildTest, SendsTheModelAndWritesTheOm) {
   EXPECT_EQ(options_.model_file(), "model.onnx");
   EXPECT_EQ(options_.cluster_config(), "{c}");
   EXPECT_EQ(options_.parallel_config(), "{p}");
+  EXPECT_EQ(options_.cost_config(), "{m}");
   EXPECT_EQ(options_.input_shapes(), "x:1,2");
   EXPECT_THAT(received_.content, ElementsAre(Pair("model.onnx", "a model")));
   EXPECT_EQ(received_.sha256["model.onnx"], Sha256::Of("a model"));

@@ -30,6 +30,7 @@ struct BuildCall {
   std::string parallel_config;
   std::string input_shapes;
   std::string relation_config;  // set: the files are slices, `model_file` is empty
+  std::string cost_config;
 };
 
 // Builds the model at `model_path` (the folder of the slices, where there is a relation file) into an OM at `om_path`: core/build in the daemon, a fake in tests.

@@ -92,6 +92,7 @@ absl::Status BuildFromCall(const std::string& model_path, const std::string& om_
   if (!call.cluster_config.empty()) {
     ASSIGN_OR_RETURN(options.cluster, Cluster::FromJson(call.cluster_config, "cluster_config"));
   }
+  if (!call.cost_config.empty()) RETURN_IF_ERROR(options.cluster.ApplyCosts(call.cost_config, "cost_config"));
   if (!call.parallel_config.empty()) {
     ASSIGN_OR_RETURN(options.parallel, ParallelOptions::FromJson(call.parallel_config, "parallel_config"));
   }

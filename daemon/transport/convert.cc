@@ -190,7 +190,8 @@ BuildCall FromProto(const v1::BuildOptions& options) {
           .cluster_config = options.cluster_config(),
           .parallel_config = options.parallel_config(),
           .input_shapes = options.input_shapes(),
-          .relation_config = options.relation_config()};
+          .relation_config = options.relation_config(),
+          .cost_config = options.cost_config()};
 }
 
 WorkerHello FromProto(const v1::WorkerHello& hello) {

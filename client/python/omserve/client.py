@@ -202,7 +202,7 @@ class Client:
     def build(self, model_path: Path, om_path: Path, *, name: str = "", cluster_config: Optional[JsonFile] = None,
               parallel_config: Optional[JsonFile] = None, tensor_parallel: Optional[int] = None,
               input_shapes: Shapes = "", relation_config: Optional[JsonFile] = None,
-              timeout: Optional[float] = None,
+              cost_config: Optional[JsonFile] = None, timeout: Optional[float] = None,
               progress: Optional[Callable[[Progress], None]] = None) -> BuildResult:
         """Builds a model (with the external data files it names) into an OM at `om_path`.
 
@@ -210,8 +210,8 @@ class Client:
         slices (docs/slices.md).
 
         `cluster_config` and `parallel_config` are the cluster file and the partition policy: paths, or their content
-        as dictionaries. `tensor_parallel=N` stands for a policy of that size, and for a local cluster of N devices
-        where no cluster file is given. `input_shapes` is {"input_ids": (1, 128)} or "input_ids:1,128;mask:1,128".
+        as dictionaries; `cost_config` is a cost file of measured times (docs/partitioning.md). `tensor_parallel=N` stands
+        for a policy of that size, and for a local cluster of N devices where no cluster file is given. `input_shapes` is {"input_ids": (1, 128)} or "input_ids:1,128;mask:1,128".
         """
         if tensor_parallel is not None:
             if parallel_config is not None:
@@ -225,7 +225,7 @@ class Client:
         report = _reporter(progress)
         options = build_pb2.BuildOptions(model_name=name, cluster_config=_text(cluster_config),
                                          parallel_config=_text(parallel_config), input_shapes=_shapes(input_shapes),
-                                         relation_config=_text(relation_config))
+                                         relation_config=_text(relation_config), cost_config=_text(cost_config))
         if relation_config is None:
             options.model_file = model.name
             sources = _sources(model.parent, files_of_model(model), report)

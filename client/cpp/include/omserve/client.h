@@ -55,6 +55,7 @@ struct BuildOptions : CallOptions {
   // Text of the relation file of a model that is already cut (docs/slices.md): the model is then the folder of its
   // slices, of which all files are sent.
   std::string relation_config;
+  std::string cost_config;  // text of a cost file (`omctl calibrate`); empty: what the cluster file lets assume
 };
 
 struct BuildResult {

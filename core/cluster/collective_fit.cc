@@ -1,0 +1,259 @@
+#include "core/cluster/collective_fit.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "absl/strings/str_cat.h"
+#include "core/cluster/cholesky.h"
+
+namespace omserve {
+namespace {
+
+// What is believed before anything is seen. Dimensionless, so that it holds for links of any speed; the deviations are
+// in log(seconds), 0.1 being about 10 %.
+constexpr double kFloorDeviation = 0.3, kByteDeviation = 0.5, kFillDeviation = 0.06;  // among the curves
+constexpr double kCommonDeviation = 3;                                                // of all floors, of all rates
+constexpr double kFill = 1.15, kCommonFillDeviation = 0.3;                            // log(g / a)
+constexpr double kFillPlace = 0.69, kFillPlaceDeviation = 0.3;  // log(b n / a) where half of g is there, on 4 ranks
+constexpr double kFillPlacePerRanks = 0.4;                      // more of that per log(ranks)
+constexpr double kFillSteepness = 1.4;
+constexpr double kFloorRise = 0.3, kFloorRisePlace = 0.002;  // of log a; half of it at that b n / a
+constexpr double kNoise = 0.02;
+
+// How alike two curves are.
+struct Likeness {
+  double kinds;         // other kind
+  double loose_kinds;   // one of the two an exchange of pairs, which works in another way
+  double log2_ranks;    // at this distance much less alike
+  double own;           // the part that belongs to the curve alone
+};
+constexpr Likeness kFormulaLikeness{0.8, 0.1, 1.7, 0.02};
+constexpr Likeness kRestLikeness{0.8, 0.1, 3.0, 0.5};
+constexpr double kRestDeviation = 0.1, kRestLength = 0.6;  // of the Gaussian process; length in log(bytes)
+
+bool IsLoose(CollectiveKind kind) {
+  return kind == CollectiveKind::kAllToAll || kind == CollectiveKind::kSendReceive;
+}
+
+double Covariance(const std::pair<CollectiveKind, int>& a, const std::pair<CollectiveKind, int>& b,
+                  const Likeness& likeness) {
+  if (a == b) return 1;
+  double alike = 1 - likeness.own;
+  if (a.first != b.first) alike *= IsLoose(a.first) || IsLoose(b.first) ? likeness.loose_kinds : likeness.kinds;
+  const double distance = (std::log2(a.second) - std::log2(b.second)) / likeness.log2_ranks;
+  return alike * std::exp(-0.5 * distance * distance);
+}
+
+double RestCovariance(double log_bytes, double other) {
+  const double distance = (log_bytes - other) / kRestLength;
+  return kRestDeviation * kRestDeviation * std::exp(-0.5 * distance * distance);
+}
+
+double Logistic(double x) { return 1 / (1 + std::exp(-x)); }
+
+std::vector<double> Times(const std::vector<double>& matrix, const std::vector<double>& vector) {
+  const size_t n = vector.size();
+  std::vector<double> product(n, 0);
+  for (size_t i = 0; i < n; ++i) {
+    for (size_t j = 0; j < n; ++j) product[i] += matrix[i * n + j] * vector[j];
+  }
+  return product;
+}
+
+double Dot(const std::vector<double>& a, const std::vector<double>& b) {
+  double sum = 0;
+  for (size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
+  return sum;
+}
+
+}  // namespace
+
+size_t CollectiveFit::IndexOf(const Curve& curve) const {
+  return static_cast<size_t>(std::lower_bound(curves_.begin(), curves_.end(), curve) - curves_.begin());
+}
+
+double CollectiveFit::LogFormula(size_t curve, double log_bytes, double* gradient) const {
+  const size_t count = curves_.size();
+  const double log_a = parameters_[curve], log_b = parameters_[count + curve];
+  const double log_g = log_a + parameters_[2 * count + curve];
+  const double ratio = log_b + log_bytes - log_a;
+  const double place = parameters_[3 * count] + kFillPlacePerRanks * std::log(curves_[curve].second / 4.0);
+  const double risen = Logistic(ratio - std::log(kFloorRisePlace));
+  const double filled = Logistic(kFillSteepness * (ratio - place));
+  const double floor = std::exp(log_a + kFloorRise * risen), bytes = std::exp(log_b + log_bytes),
+               fill = std::exp(log_g) * filled;
+  const double sum = floor + bytes + fill;
+  if (gradient != nullptr) {
+    const double rising = kFloorRise * risen * (1 - risen), filling = kFillSteepness * (1 - filled);
+    gradient[0] = (floor * (1 - rising) + fill * (1 - filling)) / sum;
+    gradient[1] = (floor * rising + bytes + fill * filling) / sum;
+    gradient[2] = fill / sum;
+    gradient[3] = -fill * filling / sum;
+  }
+  return std::log(sum);
+}
+
+std::vector<double> CollectiveFit::SampleCovariance() const {
+  const size_t n = samples_.size();
+  std::vector<double> covariance(n * n);
+  for (size_t i = 0; i < n; ++i) {
+    for (size_t j = 0; j < n; ++j) {
+      covariance[i * n + j] = Covariance(curves_[curve_of_[i]], curves_[curve_of_[j]], kRestLikeness) *
+                                  RestCovariance(std::log(samples_[i].bytes), std::log(samples_[j].bytes)) +
+                              (i == j ? kNoise * kNoise : 0);
+    }
+  }
+  return covariance;
+}
+
+// Levenberg–Marquardt on the generalised least squares of samples and prior.
+void CollectiveFit::FitFormula() {
+  const size_t count = curves_.size(), unknowns = 3 * count + 1, n = samples_.size();
+  const std::vector<double> weight = Cholesky(SampleCovariance(), n).Inverse();
+
+  // Starts, whose means are the centre of the prior: the floor from the smallest size, the rate from the largest.
+  parameters_.assign(unknowns, 0);
+  std::vector<const CollectiveSample*> smallest(count, nullptr), largest(count, nullptr);
+  for (size_t i = 0; i < n; ++i) {
+    const CollectiveSample*& low = smallest[curve_of_[i]];
+    const CollectiveSample*& high = largest[curve_of_[i]];
+    if (low == nullptr || samples_[i].bytes < low->bytes) low = &samples_[i];
+    if (high == nullptr || samples_[i].bytes > high->bytes) high = &samples_[i];
+  }
+  std::vector<double> centre(unknowns, 0);
+  for (size_t c = 0; c < count; ++c) {
+    parameters_[c] = std::log(smallest[c]->seconds) - 0.2;
+    parameters_[count + c] = std::log(largest[c]->seconds / largest[c]->bytes);
+    parameters_[2 * count + c] = kFill;
+  }
+  parameters_[3 * count] = kFillPlace;
+  for (size_t block = 0; block < 3; ++block) {
+    double mean = 0;
+    for (size_t c = 0; c < count; ++c) mean += parameters_[block * count + c] / static_cast<double>(count);
+    for (size_t c = 0; c < count; ++c) centre[block * count + c] = mean;
+  }
+  centre[3 * count] = kFillPlace;
+
+  std::vector<double> precision(unknowns * unknowns, 0);
+  const double own[] = {kFloorDeviation, kByteDeviation, kFillDeviation};
+  const double common[] = {kCommonDeviation, kCommonDeviation, kCommonFillDeviation};
+  for (size_t block = 0; block < 3; ++block) {
+    std::vector<double> prior(count * count);
+    for (size_t i = 0; i < count; ++i) {
+      for (size_t j = 0; j < count; ++j) {
+        prior[i * count + j] =
+            own[block] * own[block] * Covariance(curves_[i], curves_[j], kFormulaLikeness) + common[block] * common[block];
+      }
+    }
+    prior = Cholesky(std::move(prior), count).Inverse();
+    for (size_t i = 0; i < count; ++i) {
+      for (size_t j = 0; j < count; ++j) {
+        precision[(block * count + i) * unknowns + block * count + j] = prior[i * count + j];
+      }
+    }
+  }
+  precision[unknowns * unknowns - 1] = 1 / (kFillPlaceDeviation * kFillPlaceDeviation);
+
+  std::vector<double> jacobian(n * unknowns), rest(n);
+  const auto evaluate = [&] {
+    std::fill(jacobian.begin(), jacobian.end(), 0);
+    for (size_t i = 0; i < n; ++i) {
+      double gradient[4];
+      rest[i] = std::log(samples_[i].seconds) - LogFormula(curve_of_[i], std::log(samples_[i].bytes), gradient);
+      for (size_t block = 0; block < 3; ++block) jacobian[i * unknowns + block * count + curve_of_[i]] = gradient[block];
+      jacobian[i * unknowns + unknowns - 1] = gradient[3];
+    }
+    std::vector<double> off(unknowns);
+    for (size_t k = 0; k < unknowns; ++k) off[k] = parameters_[k] - centre[k];
+    return Dot(rest, Times(weight, rest)) + Dot(off, Times(precision, off));
+  };
+  double error = evaluate(), damping = 1e-3;
+  constexpr int kMostRounds = 60;
+  for (int round = 0; round < kMostRounds; ++round) {
+    std::vector<double> normal = precision, off(unknowns), weighted(n * unknowns, 0);
+    for (size_t k = 0; k < unknowns; ++k) off[k] = centre[k] - parameters_[k];
+    std::vector<double> right = Times(precision, off);
+    for (size_t i = 0; i < n; ++i) {
+      for (size_t j = 0; j < n; ++j) {
+        const double w = weight[i * n + j];
+        for (size_t k = 0; k < unknowns; ++k) weighted[i * unknowns + k] += w * jacobian[j * unknowns + k];
+      }
+    }
+    for (size_t i = 0; i < n; ++i) {
+      for (size_t k = 0; k < unknowns; ++k) {
+        const double slope = jacobian[i * unknowns + k];
+        if (slope == 0) continue;
+        for (size_t l = 0; l < unknowns; ++l) normal[k * unknowns + l] += slope * weighted[i * unknowns + l];
+      }
+      for (size_t k = 0; k < unknowns; ++k) right[k] += weighted[i * unknowns + k] * rest[i];
+    }
+    const std::vector<double> before = parameters_;
+    double next = error;
+    for (; damping < 1e8; damping *= 5) {
+      std::vector<double> damped = normal;
+      for (size_t k = 0; k < unknowns; ++k) damped[k * unknowns + k] *= 1 + damping;
+      const std::vector<double> step = Cholesky(std::move(damped), unknowns).Solve(right);
+      for (size_t k = 0; k < unknowns; ++k) parameters_[k] = before[k] + step[k];
+      next = evaluate();
+      if (next <= error) break;
+    }
+    if (!(next <= error)) {
+      parameters_ = before;
+      break;
+    }
+    const bool settled = error - next <= 1e-9 * error;
+    error = next;
+    damping = std::max(damping / 5, 1e-9);
+    if (settled) break;
+  }
+  evaluate();
+  weights_ = Times(weight, rest);
+}
+
+absl::StatusOr<CollectiveFit> CollectiveFit::Make(std::vector<CollectiveSample> samples) {
+  if (samples.empty()) return absl::InvalidArgumentError("expected at least one measurement of a collective");
+  CollectiveFit fit;
+  for (const CollectiveSample& sample : samples) {
+    if (sample.ranks < 2 || !(sample.bytes >= 1) || !(sample.seconds > 0) || !std::isfinite(sample.bytes) ||
+        !std::isfinite(sample.seconds)) {
+      return absl::InvalidArgumentError(absl::StrCat(ToString(sample.kind), " of ", sample.bytes, " bytes on ", sample.ranks,
+                                                     " ranks in ", sample.seconds,
+                                                     " seconds: expected 2 ranks, 1 byte and more than 0 seconds at least"));
+    }
+    fit.curves_.emplace_back(sample.kind, sample.ranks);
+  }
+  std::sort(fit.curves_.begin(), fit.curves_.end());
+  fit.curves_.erase(std::unique(fit.curves_.begin(), fit.curves_.end()), fit.curves_.end());
+  fit.samples_ = std::move(samples);
+  for (const CollectiveSample& sample : fit.samples_) fit.curve_of_.push_back(fit.IndexOf({sample.kind, sample.ranks}));
+  fit.FitFormula();
+  return fit;
+}
+
+double CollectiveFit::Seconds(CollectiveKind kind, int ranks, double bytes) const {
+  const size_t curve = IndexOf({kind, ranks});
+  const double log_bytes = std::log(std::max(bytes, 1.0));
+  double log_seconds = LogFormula(curve, log_bytes, nullptr);
+  for (size_t i = 0; i < samples_.size(); ++i) {
+    log_seconds += weights_[i] * Covariance(curves_[curve], curves_[curve_of_[i]], kRestLikeness) *
+                   RestCovariance(log_bytes, std::log(samples_[i].bytes));
+  }
+  return std::exp(log_seconds);
+}
+
+CollectiveCurves CollectiveFit::Curves(double smallest, double largest) const {
+  CollectiveCurves curves;
+  const double step = std::sqrt(2.0);
+  for (const Curve& curve : curves_) {
+    std::vector<CostCurve::Point> points;
+    for (double bytes = smallest; bytes < largest * step; bytes *= step) {
+      const double seconds = Seconds(curve.first, curve.second, bytes);
+      points.emplace_back(bytes, points.empty() ? seconds : std::max(seconds, points.back().second));
+    }
+    curves.emplace(curve, CostCurve::Make(std::move(points)).value());
+  }
+  return curves;
+}
+
+}  // namespace omserve
