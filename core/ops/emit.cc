@@ -43,7 +43,8 @@ absl::StatusOr<ValueId> EmitContext::AllReduce(int factor, const std::string& re
 
 absl::StatusOr<ValueId> EmitContext::AllGather(int factor, int dim, const std::string& name, ValueId value) {
   if (factor_parts(factor) == 1) return value;
-  return AddAllGather(*slice_, name, value, dim, factor_parts(factor), group_of_ ? group_of_(factor) : ExchangeGroup(factor));
+  return AddAllGather(*slice_, name, value, dim, factor_parts(factor),
+                      group_of_ ? group_of_(factor) : ExchangeGroup(factor));
 }
 
 absl::StatusOr<ValueId> AddAllGather(Graph& slice, const std::string& name, ValueId value, int dim, int64_t parts,
@@ -67,7 +68,8 @@ absl::StatusOr<ValueId> AddAllGather(Graph& slice, const std::string& name, Valu
   const absl::Span<const int64_t> dims(shape);
   const int64_t a = NumElements(dims.subspan(0, dim)), d = shape[dim], b = NumElements(dims.subspan(dim + 1));
   ASSIGN_OR_RETURN(ValueId x, reshape(value, {a * d, b}));
-  ASSIGN_OR_RETURN(x, add("HcomAllGather", name, {x}, {{"group", group}, {"rank_size", parts}, {"fusion", int64_t{0}}}));
+  const AttrMap attrs{{"group", group}, {"rank_size", parts}, {"fusion", int64_t{0}}};
+  ASSIGN_OR_RETURN(x, add("HcomAllGather", name, {x}, attrs));
   if (a != 1) {
     ASSIGN_OR_RETURN(x, reshape(x, {parts, a, d, b}));
     ASSIGN_OR_RETURN(x, add("Transpose", absl::StrCat(name, "/Transpose"), {x, ints("perm", {1, 0, 2, 3})}));

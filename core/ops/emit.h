@@ -55,8 +55,9 @@ class EmitContext {
                               AttrMap attrs = {});
   ValueId Constant(const std::string& name, Tensor value);
 
-  // Reduces a value ("sum", "max", "min", "prod") over the devices that have the parts of a factor; the value itself when
-  // the factor is not cut. For operators whose pieces depend on each other: the planner pays for it (ops/exchange.h).
+  // Reduces a value ("sum", "max", "min", "prod") over the devices that have the parts of a factor; the value itself
+  // when the factor is not cut. For operators whose pieces depend on each other: the planner pays for it
+  // (ops/exchange.h).
   absl::StatusOr<ValueId> AllReduce(int factor, const std::string& reduction, const std::string& name, ValueId value);
   // Joins the parts that those devices have, in the order of their indices, along dimension `dim`; likewise.
   absl::StatusOr<ValueId> AllGather(int factor, int dim, const std::string& name, ValueId value);
@@ -95,8 +96,8 @@ absl::StatusOr<std::vector<ValueId>> EmitWithLocalShape(EmitContext& context, in
 absl::StatusOr<std::vector<ValueId>> EmitBiasOnce(EmitContext& context, int bias,
                                                   const AttrMap& changed = {});
 
-// For means: that of the local part, divided by the number of parts that sums are cut into, so that the parts sum to the mean of
-// the whole.
+// For means: that of the local part, divided by the number of parts that sums are cut into, so that the parts sum to
+// the mean of the whole.
 absl::StatusOr<std::vector<ValueId>> EmitMean(EmitContext& context);
 
 // For operators that only rename dimensions: a Reshape of input 0 to the local shape of output 0.

@@ -52,7 +52,8 @@ class Steps {
     ASSIGN_OR_RETURN(ValueId value,
                      Add(type, what, {x}, {{"axes", axes_}, {"keep_dims", true}}));
     for (int factor : factors_) {
-      ASSIGN_OR_RETURN(value, context_.AllReduce(factor, reduction, Name(absl::StrCat(what, "_of_all_", factor)), value));
+      const std::string name = Name(absl::StrCat(what, "_of_all_", factor));
+      ASSIGN_OR_RETURN(value, context_.AllReduce(factor, reduction, name, value));
     }
     return value;
   }
@@ -157,7 +158,8 @@ absl::StatusOr<std::vector<ValueId>> EmitCutReduction(EmitContext& context, cons
       ASSIGN_OR_RETURN(max, steps.Reduce("ReduceMaxD", "max", "max", x));
       // From an infinite maximum on, differences would not be numbers.
       const float most = std::numeric_limits<float>::max();
-      ASSIGN_OR_RETURN(max, steps.Add("ClipByValue", "finite", {max, steps.Scalar("least", -most), steps.Scalar("most", most)}));
+      const ValueId low = steps.Scalar("least", -most), high = steps.Scalar("most", most);
+      ASSIGN_OR_RETURN(max, steps.Add("ClipByValue", "finite", {max, low, high}));
       ASSIGN_OR_RETURN(x, steps.Add("Sub", "shifted", {x, max}));
       ASSIGN_OR_RETURN(x, steps.Add("Exp", "exp", {x}));
       break;

@@ -57,7 +57,8 @@ absl::StatusOr<ValueId> Rows(EmitContext& context, const std::string& name, Valu
                       context.Constant(name + "_size", Tensor::Int64s(size))});
 }
 
-absl::StatusOr<ValueId> Join(EmitContext& context, const std::string& name, const std::vector<ValueId>& parts, int dim) {
+absl::StatusOr<ValueId> Join(EmitContext& context, const std::string& name, const std::vector<ValueId>& parts,
+                             int dim) {
   if (parts.size() == 1) return parts[0];
   return context.Add("ConcatD", name, parts,
                      {{"concat_dim", int64_t{dim}}, {"N", static_cast<int64_t>(parts.size())}});
@@ -95,7 +96,8 @@ absl::StatusOr<ValueId> ExchangeHalo(EmitContext& context, int input, int dim, V
     ASSIGN_OR_RETURN(own.emplace_back(), Rows(context, prefix + "for_before", x, dim, 0, reach.after));
   }
   if (reach.before > 0) {
-    ASSIGN_OR_RETURN(own.emplace_back(), Rows(context, prefix + "for_after", x, dim, rows - reach.before, reach.before));
+    ASSIGN_OR_RETURN(own.emplace_back(),
+                     Rows(context, prefix + "for_after", x, dim, rows - reach.before, reach.before));
   }
   ASSIGN_OR_RETURN(ValueId borders, Join(context, prefix + "border", own, dim));
   ASSIGN_OR_RETURN(borders, context.AllGather(factor, dim, prefix + "borders", borders));

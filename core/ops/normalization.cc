@@ -141,7 +141,8 @@ absl::StatusOr<ShardingRule> LayerNormRule(const NodeView& view) {
   for (int d = 0; d < static_cast<int>(shape.size()); ++d) {
     const bool normalized = d >= begin;
     const int factor =
-        rule.Add(shape[d], normalized && !exchanges ? FactorKind::kWhole : FactorKind::kParallel, absl::StrCat("dim", d));
+        rule.Add(shape[d], normalized && !exchanges ? FactorKind::kWhole : FactorKind::kParallel,
+                 absl::StrCat("dim", d));
     rule.Input(0, d, factor);
     if (view.node().is("AddRmsNorm")) rule.Input(1, d, factor);
     for (int i : {inputs.gamma, inputs.beta}) {

@@ -1,5 +1,5 @@
-// Pools and resizing of NCHW images: batch and channels are parallel. The image may be cut where the parts of a pool can exchange
-// their borders; else it is whole.
+// Pools and resizing of NCHW images: batch and channels are parallel. The image may be cut where the parts of a pool
+// can exchange their borders; else it is whole.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -166,7 +166,8 @@ absl::StatusOr<ShardingRule> GlobalAverageRule(const NodeView& view) {
   const DataType type = view.input(0).type;
   const bool scales = IsFloatType(type) && type != DataType::kDouble;
   for (int d = 2; d < static_cast<int>(view.input_shape(0).size()); ++d) {
-    rule.Input(0, d, rule.Add(view.input_shape(0)[d], scales ? FactorKind::kSum : FactorKind::kWhole, absl::StrCat("dim", d)));
+    const FactorKind kind = scales ? FactorKind::kSum : FactorKind::kWhole;
+    rule.Input(0, d, rule.Add(view.input_shape(0)[d], kind, absl::StrCat("dim", d)));
   }
   AddLinear(view, {{{0}}, /*float_only=*/true}, rule);
   return rule.Finish();

@@ -49,8 +49,8 @@ absl::StatusOr<ShardingRule> TopKRule(const NodeView& view) {
   return rule.Finish();
 }
 
-// Along an axis that is cut: each part finds its own first k, all are gathered, and the first k of these are the answer.
-// Candidates stand in the order of their parts, within a part in the order found, so ties still go by position.
+// Along an axis that is cut: each part finds its own first k, all are gathered, and the first k of these are the
+// answer. Candidates stand in the order of their parts, within a part in the order found, so ties still go by position.
 absl::StatusOr<std::vector<ValueId>> EmitTopK(EmitContext& context) {
   ASSIGN_OR_RETURN(const int dim, TopKDim(context.view()));
   if (!CutAlong(context, {dim})) return EmitClone(context);
@@ -133,10 +133,8 @@ absl::StatusOr<std::vector<ValueId>> EmitArg(EmitContext& context) {
   ASSIGN_OR_RETURN(position, context.AllGather(factor, axis, prefix + "positions_of_all", position));
   ASSIGN_OR_RETURN(const ValueId best, search("best", extreme));
   ASSIGN_OR_RETURN(const ValueId kept, context.Add("GatherElements", prefix + "kept", {position, best}, dim));
-  ASSIGN_OR_RETURN(const ValueId y, context.Add("Reshape", prefix + "y",
-                                                {kept, context.Constant(prefix + "shape", Tensor::Int64s(
-                                                                                              context.LocalOutputShape(0)))},
-                                                {{"allowzero", int64_t{1}}}));
+  const ValueId shape = context.Constant(prefix + "shape", Tensor::Int64s(context.LocalOutputShape(0)));
+  ASSIGN_OR_RETURN(const ValueId y, context.Add("Reshape", prefix + "y", {kept, shape}, {{"allowzero", int64_t{1}}}));
   return std::vector<ValueId>{y};
 }
 

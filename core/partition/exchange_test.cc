@@ -1,5 +1,5 @@
-// Operators whose parts exchange something along cut axes: every strategy gives what one device gives, and costs what is
-// emitted.
+// Operators whose parts exchange something along cut axes: every strategy gives what one device gives, and costs what
+// is emitted.
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -163,7 +163,8 @@ Whole MakeWhole(const Case& test, DataType type, Evaluator& evaluator) {
 TEST_P(ExchangeTest, EveryStrategyEqualsOneDeviceAndCostsWhatIsEmitted) {
   const DataType type = GetParam().type_of_x;
   CpuEvaluator evaluator;
-  // The CPU has no normalisations of shorter types, so these are compared with float32, where their parts exchange something.
+  // The CPU has no normalisations of shorter types, so these are compared with float32, where their parts exchange
+  // something.
   const Whole reference = MakeWhole(GetParam(), DataType::kFloat, evaluator);
   absl::StatusOr<std::vector<Tensor>> expected = RunWhole(reference.graph, reference.values, evaluator);
   ASSERT_TRUE(expected.ok()) << expected.status();
@@ -199,7 +200,8 @@ TEST_P(ExchangeTest, EveryStrategyEqualsOneDeviceAndCostsWhatIsEmitted) {
       const auto want = (*expected)[o].values<float>(), got = joined.values<float>();
       ASSERT_EQ(want.size(), got.size());
       for (size_t k = 0; k < want.size(); ++k) {
-        ASSERT_NEAR(want[k], got[k], Tolerance(GetParam()) * (1 + std::abs(want[k]))) << "output " << o << Dump(cut->slices[0]);
+        const double tolerance = Tolerance(GetParam()) * (1 + std::abs(want[k]));
+        ASSERT_NEAR(want[k], got[k], tolerance) << "output " << o << Dump(cut->slices[0]);
       }
     }
     if (strategy.raw_outputs[0].partial != 0) continue;  // sums at the end have collectives of their own

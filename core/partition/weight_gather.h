@@ -1,5 +1,5 @@
-// Weights gathered on use: between runs a device holds less of a weight than its operator wants, and an all-gather makes it
-// whole before each use. That costs the gather in every run and saves the memory of what is not held.
+// Weights gathered on use: between runs a device holds less of a weight than its operator wants, and an all-gather
+// makes it whole before each use. That costs the gather in every run and saves the memory of what is not held.
 #ifndef OMSERVE_CORE_PARTITION_WEIGHT_GATHER_H_
 #define OMSERVE_CORE_PARTITION_WEIGHT_GATHER_H_
 
@@ -40,15 +40,15 @@ struct WeightGather {
 // Prefetch without a buffer size: a gather is emitted this many operators before its reader.
 constexpr size_t kPrefetchOperators = 4;
 
-// When each weight of a plan is gathered; per stage, in program order. Without prefetch right before its reader; with it
-// kPrefetchOperators ahead, or as early as what is gathered and not yet read fits the buffer. `order`: the operators in
-// topological order.
+// When each weight of a plan is gathered; per stage, in program order. Without prefetch right before its reader; with
+// it kPrefetchOperators ahead, or as early as what is gathered and not yet read fits the buffer. `order`: the operators
+// in topological order.
 std::vector<std::vector<WeightGather>> ScheduleGathers(const Graph& graph, const Plan& plan,
                                                        const std::vector<int32_t>& order);
 
-// Holds weights whole again, those first whose gathers take longest per byte, while each stage's devices keep within their
-// `memory` (bytes; 0: no limit). Prices of bytes in a search move many equal operators at once; this is exact to one.
-// `resharders`: of the stages. Changes seconds and bytes of the plan along.
+// Holds weights whole again, those first whose gathers take longest per byte, while each stage's devices keep within
+// their `memory` (bytes; 0: no limit). Prices of bytes in a search move many equal operators at once; this is exact to
+// one. `resharders`: of the stages. Changes seconds and bytes of the plan along.
 void GatherLess(const Graph& graph, const std::vector<int32_t>& order, const std::vector<Resharder*>& resharders,
                 const std::vector<int64_t>& memory, Plan* plan);
 

@@ -81,7 +81,8 @@ TEST(WeightGatherTest, ThePolicyHoldsEveryWeightInParts) {
       int64_t held = 0;
       for (int32_t id : slice.NodeIds()) {
         const Node& node = *slice.node(id);
-        if (node.is_const() && node.output().type == DataType::kFloat) held += static_cast<int64_t>(ByteSize(node.output()));
+        if (!node.is_const() || node.output().type != DataType::kFloat) continue;
+        held += static_cast<int64_t>(ByteSize(node.output()));
       }
       EXPECT_EQ(held, kLayers * kWeightBytes / parts);
     }
@@ -207,9 +208,11 @@ Graph Heavy(int64_t rows, int64_t width, int layers) {
 
 Cluster TwoDevices(int gigabytes) {
   auto cluster = Cluster::FromJson(
-      absl::StrCat(R"({"cluster":[{"cluster_nodes":[{"node_id":0,"node_type":"n","item_list":[{"item_id":0},{"item_id":1}]}]}],
+      absl::StrCat(R"({"cluster":[{"cluster_nodes":[{"node_id":0,"node_type":"n",
+        "item_list":[{"item_id":0},{"item_id":1}]}]}],
       "node_def":[{"node_type":"n","resource_type":"X86","support_links":"[PCIE]","item_type":"cpu"}],
-      "item_def":[{"item_type":"cpu","resource_type":"Ascend","memory":"[DDR:)", gigabytes, R"(GB]","aic_type":"[X:1]"}]})"),
+      "item_def":[{"item_type":"cpu","resource_type":"Ascend","aic_type":"[X:1]","memory":"[DDR:)",
+                   gigabytes, R"(GB]"}]})"),
       "c.json");
   EXPECT_TRUE(cluster.ok()) << cluster.status();
   return *cluster;

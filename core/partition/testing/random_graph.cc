@@ -207,18 +207,19 @@ class Generator {
       }
       case 16: {  // searches, of values with ties; positions count as values
         const int axis = Uniform(0, rank - 1);
+        const AttrMap to_float{{"dst_type", int64_t{ToAclNumber(DataType::kFloat)}}};
         if (Chance(0.5)) {
           Node* top = graph_.AddNode("TopK", "TopK", {x.id, IntConst({Uniform(1, static_cast<int>(shape[axis]))})});
           top->SetAttr("dim", static_cast<int64_t>(axis));
           top->SetAttr("largest", Chance(0.5));
           if (!InferNode(graph_, *top).ok()) return;
           Remember(top->out(0), x.bound);
-          Try("Cast", {top->out(1)}, static_cast<double>(shape[axis]), {{"dst_type", int64_t{ToAclNumber(DataType::kFloat)}}});
+          Try("Cast", {top->out(1)}, static_cast<double>(shape[axis]), to_float);
         } else {
           Node* arg = graph_.AddNode(Chance(0.5) ? "ArgMaxV2" : "ArgMin", "Arg", {x.id, IntConst({axis})});
           arg->SetAttr("dtype", Chance(0.5) ? DataType::kInt32 : DataType::kInt64);
           if (!InferNode(graph_, *arg).ok()) return;
-          Try("Cast", {arg->out()}, static_cast<double>(shape[axis]), {{"dst_type", int64_t{ToAclNumber(DataType::kFloat)}}});
+          Try("Cast", {arg->out()}, static_cast<double>(shape[axis]), to_float);
         }
         break;
       }
@@ -256,7 +257,9 @@ class Generator {
       pads.push_back(begin);
       pads.push_back(Chance(0.7) ? std::max<int64_t>(0, dilation * (kernel - 1) + 1 - stride - begin) : 0);
     }
-    AttrMap attrs{{"strides", std::vector<int64_t>{1, 1, stride, stride}}, {"pads", pads}, {"data_format", std::string("NCHW")}};
+    AttrMap attrs{{"strides", std::vector<int64_t>{1, 1, stride, stride}},
+                  {"pads", pads},
+                  {"data_format", std::string("NCHW")}};
     if (Chance(0.3)) {
       attrs["ksize"] = std::vector<int64_t>{1, 1, kernel, kernel};
       if (Chance(0.3)) attrs["padding_mode"] = std::string(Chance(0.5) ? "SAME" : "VALID");
