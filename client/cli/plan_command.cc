@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <memory>
 #include <stop_token>
 #include <tuple>
 #include <utility>
@@ -85,14 +86,15 @@ struct Change {
 };
 
 std::vector<Change> WhatWouldChange(const Graph& graph, const Cluster& cluster, const ParallelOptions& options,
-                                    const WaitLimit& limit) {
+                                    ModelPlanner& planner, const WaitLimit& limit) {
   std::vector<Change> changes;
   if (!options.plan.empty()) return changes;  // the plan is given: nothing is left to choose
   for (const auto& [what, links, memory] : {std::tuple<const char*, double, double>{"links twice as fast", 2, 1},
                                             {"links half as fast", 0.5, 1},
                                             {"twice the memory", 1, 2},
                                             {"half the memory", 1, 0.5}}) {
-    const absl::StatusOr<Plan> plan = PlanModel(graph, cluster.Scaled(links, memory), options, limit);
+    const absl::StatusOr<Plan> plan =
+        links == 1 ? planner.Find(memory, limit) : PlanModel(graph, cluster.Scaled(links, memory), options, limit);
     if (plan.ok()) {
       changes.push_back({what, plan->seconds, ""});
     } else {
@@ -244,7 +246,8 @@ absl::StatusOr<int> RunPlan(Session& session, const PlanArguments& arguments) {
     ASSIGN_OR_RETURN(shapes, ParseInputShapes(arguments.input_shape));
   }
   ASSIGN_OR_RETURN(const Graph graph, PrepareModel(arguments.model, shapes, report_step, limit));
-  ASSIGN_OR_RETURN_WITH(const Plan plan, PlanModel(graph, cluster, options, limit), "plan");
+  ASSIGN_OR_RETURN_WITH(const std::unique_ptr<ModelPlanner> planner, ModelPlanner::Create(graph, cluster, options), "plan");
+  ASSIGN_OR_RETURN_WITH(const Plan plan, planner->Find(1, limit), "plan");
   ASSIGN_OR_RETURN(const PlanReport report, ExplainPlan(graph, cluster, plan));
   PlanSimulationOptions simulate{.drawn_runs = arguments.html.empty() ? 0 : kDrawnRuns};
   if (options.global_batch_size) {
@@ -256,7 +259,7 @@ absl::StatusOr<int> RunPlan(Session& session, const PlanArguments& arguments) {
     RETURN_IF_ERROR(WriteFileAtomically(arguments.save_plan, PlanToText(graph, cluster, plan)));
   }
   if (!arguments.html.empty()) RETURN_IF_ERROR(WriteFileAtomically(arguments.html, PlanHtml(name, report, simulation)));
-  const std::vector<Change> changes = WhatWouldChange(graph, cluster, options, limit);
+  const std::vector<Change> changes = WhatWouldChange(graph, cluster, options, *planner, limit);
   RETURN_IF_ERROR(limit.Check("what would change"));
   if (session.json()) {
     session.PrintJson(ToJson(name, report, simulation, changes));

@@ -268,44 +268,60 @@ int64_t MicroBatches(const Graph& graph, const ParallelOptions& options) {
 
 absl::StatusOr<Plan> PlanModel(const Graph& graph, const Cluster& cluster, const ParallelOptions& options,
                                const WaitLimit& limit) {
-  if (!options.plan.empty()) return PlanFromText(options.plan, "plan", graph, cluster);
-  RETURN_IF_ERROR(CheckSizes(options, cluster));
-  PlanOptions plan_options;
-  plan_options.cut_weights = options.tensor_parallel_size.has_value() && *options.tensor_parallel_size > 1;
-  plan_options.hints = options.hints;
-  plan_options.weight_sharding = options.weight_sharding;
-  plan_options.weight_prefetch = options.weight_prefetch;
-  plan_options.solve.level = options.opt_level == "O1" ? SearchLevel::kO1 : SearchLevel::kO2;
-  plan_options.solve.time_budget = absl::Seconds(options.search_seconds);
-  ASSIGN_OR_RETURN(const std::unique_ptr<PlanSearch> search,
-                   PlanSearch::Create(graph, cluster, plan_options));
+  ASSIGN_OR_RETURN(const std::unique_ptr<ModelPlanner> planner, ModelPlanner::Create(graph, cluster, options));
+  return planner->Find(1, limit);
+}
 
-  ParallelOptions sizes = options;
-  if (!options.automatic) {
+ModelPlanner::ModelPlanner(const Graph& graph, const Cluster& cluster, const ParallelOptions& options)
+    : graph_(graph), cluster_(cluster), options_(options) {
+  plan_options_.cut_weights = options.tensor_parallel_size.has_value() && *options.tensor_parallel_size > 1;
+  plan_options_.hints = options.hints;
+  plan_options_.weight_sharding = options.weight_sharding;
+  plan_options_.weight_prefetch = options.weight_prefetch;
+  plan_options_.solve.level = options.opt_level == "O1" ? SearchLevel::kO1 : SearchLevel::kO2;
+  plan_options_.solve.time_budget = absl::Seconds(options.search_seconds);
+}
+
+ModelPlanner::~ModelPlanner() = default;
+
+absl::StatusOr<std::unique_ptr<ModelPlanner>> ModelPlanner::Create(const Graph& graph, const Cluster& cluster,
+                                                                   const ParallelOptions& options) {
+  auto planner = std::unique_ptr<ModelPlanner>(new ModelPlanner(graph, cluster, options));
+  if (!options.plan.empty()) return planner;
+  RETURN_IF_ERROR(CheckSizes(options, cluster));
+  ASSIGN_OR_RETURN(planner->search_, PlanSearch::Create(graph, cluster, planner->plan_options_));
+  return planner;
+}
+
+absl::StatusOr<Plan> ModelPlanner::Find(double memory, const WaitLimit& limit) {
+  if (!search_) return PlanFromText(options_.plan, "plan", graph_, cluster_);
+  search_->ScaleMemory(memory);
+  ParallelOptions sizes = options_;
+  if (!options_.automatic) {
     // What is not given is off; when nothing is given, all devices share one copy of the model.
     if (!sizes.data_parallel_size) sizes.data_parallel_size = 1;
     if (!sizes.pipeline_stages) sizes.pipeline_stages = 1;
   }
   const absl::Time start = absl::Now();
   std::vector<Candidate> candidates;
-  for (const Sizes& one : AllSizes(sizes, cluster.num_devices())) {
-    for (std::vector<int>& axes : MeshCandidates(cluster, DevicesOf(0, one.tensor)))
+  for (const Sizes& one : AllSizes(sizes, cluster_.num_devices())) {
+    for (std::vector<int>& axes : MeshCandidates(cluster_, DevicesOf(0, one.tensor)))
       candidates.push_back({one, std::move(axes)});
   }
   // Those that promise most come first; what cannot be better than they are is then soon told. Without transfers no
   // throughput is better than that of single devices.
-  const bool throughput = options.objective == PlanObjective::kThroughput;
+  const bool throughput = options_.objective == PlanObjective::kThroughput;
   std::stable_sort(candidates.begin(), candidates.end(), [&](const Candidate& a, const Candidate& b) {
     auto key = [&](const Sizes& s) {
       return throughput ? std::pair(s.tensor, s.stages) : std::pair(s.stages, -s.tensor);
     };
     return key(a.sizes) < key(b.sizes);
   });
-  Chooser chooser(options.objective, MicroBatches(graph, options), *search, limit);
+  Chooser chooser(options_.objective, MicroBatches(graph_, options_), *search_, limit);
   if (!throughput && candidates.size() > 1) {
     for (Candidate& candidate : candidates) {
       candidate.promise = std::numeric_limits<double>::infinity();
-      if (absl::Now() > start + plan_options.solve.time_budget / 4) continue;
+      if (absl::Now() > start + plan_options_.solve.time_budget / 4) continue;
       ASSIGN_OR_RETURN(candidate.promise, chooser.Promise(candidate));
     }
     std::stable_sort(candidates.begin(), candidates.end(),
@@ -313,7 +329,7 @@ absl::StatusOr<Plan> PlanModel(const Graph& graph, const Cluster& cluster, const
   }
   bool all_tried = true;
   for (const Candidate& candidate : candidates) {
-    if (chooser.has_plan() && absl::Now() > start + plan_options.solve.time_budget) {
+    if (chooser.has_plan() && absl::Now() > start + plan_options_.solve.time_budget) {
       all_tried = false;
       break;
     }

@@ -1,6 +1,7 @@
 #include "core/partition/choose.h"
 
 #include <limits>
+#include <set>
 
 #include "core/ops/op.h"
 #include "core/partition/plan_file.h"
@@ -174,6 +175,35 @@ TEST(ChooseTest, WhatFitsNoWaySaysHowMuchIsMissing) {
     EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
     EXPECT_THAT(std::string(status.message()), HasSubstr("bytes are missing"));
   }
+}
+
+// What is asked about other memories of the same devices is what a search of its own would find.
+TEST(ChooseTest, OnePlannerAnswersForSeveralMemories) {
+  const Graph graph =
+      GptGraph({.layers = 4, .hidden = 256, .heads = 4, .vocabulary = 128, .batch = 1, .tokens = 8});
+  Cluster cluster = Cluster::FromJson(R"({"cluster":[{"cluster_nodes":[{"node_id":0,"node_type":"n","item_list":[
+      {"item_id":0},{"item_id":1},{"item_id":2},{"item_id":3}]}]}],"node_def":[{"node_type":"n",
+      "resource_type":"X86","support_links":"[PCIE]","item_type":"cpu"}],"item_def":[{"item_type":"cpu",
+      "resource_type":"Ascend","memory":"[DDR:1GB]","aic_type":"[X:1]"}]})", "c.json").value().Scaled(1, 0.008);
+  ParallelOptions options;
+  options.automatic = true;
+  const auto planner = ModelPlanner::Create(graph, cluster, options);
+  ASSERT_TRUE(planner.ok()) << planner.status();
+  std::set<int> tensor_sizes;
+  for (double memory : {1.0, 2.0, 0.4, 0.1}) {
+    const auto shared = (*planner)->Find(memory);
+    const auto own = PlanModel(graph, cluster.Scaled(1, memory), options);
+    ASSERT_EQ(shared.ok(), own.ok()) << memory << " " << shared.status() << own.status();
+    if (!own.ok()) {
+      EXPECT_TRUE(absl::IsResourceExhausted(shared.status())) << shared.status();
+      continue;
+    }
+    EXPECT_NEAR(shared->seconds, own->seconds, 1e-3 * own->seconds) << memory;
+    for (int64_t bytes : shared->device_bytes)
+      EXPECT_LE(bytes, static_cast<int64_t>(memory * static_cast<double>(cluster.devices()[0].memory_bytes)));
+    tensor_sizes.insert(shared->num_ranks());
+  }
+  EXPECT_GT(tensor_sizes.size(), 1u);
 }
 
 TEST(ChooseTest, DynamicShapesAreNamed) {

@@ -299,6 +299,7 @@ int64_t PlanSearch::MemoryOf(const std::vector<int>& devices) const {
     const int64_t bytes = cluster_.devices()[static_cast<size_t>(position)].memory_bytes;
     if (bytes > 0 && (least == 0 || bytes < least)) least = bytes;
   }
+  if (memory_scale_ != 1) least = static_cast<int64_t>(static_cast<double>(least) * memory_scale_);
   return least;
 }
 

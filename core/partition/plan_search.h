@@ -91,6 +91,8 @@ class PlanSearch {
   absl::StatusOr<std::optional<PlanDraft>> Solve(const Staging& staging, double cutoff, const WaitLimit& limit);
   Plan Write(const PlanDraft& draft);
 
+  // From now on devices have so many times what the cluster states.
+  void ScaleMemory(double factor) { memory_scale_ = factor; }
   // The smallest memory among the devices; 0 when not stated.
   int64_t MemoryOf(const std::vector<int>& devices) const;
 
@@ -136,6 +138,7 @@ class PlanSearch {
   std::map<std::tuple<const TransferPlanner*, int, int, int, int>, std::vector<double>> transfer_tables_;
   std::map<std::tuple<const Domain*, std::vector<int>>, std::vector<double>> with_outputs_;
   SegmentCache segments_;
+  double memory_scale_ = 1;
   double price_[2] = {0, 0};  // of bytes, where the last search under limits ended; with gathers
 };
 

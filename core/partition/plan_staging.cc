@@ -90,7 +90,6 @@ absl::StatusOr<const PlanSearch::Alone*> PlanSearch::AloneOn(const Mesh& mesh, c
   for (size_t v = 1; v <= count; ++v) crossing[v] += crossing[v - 1];
   alone->problem.cuts = Cuts(crossing);
   for (int cut : alone->problem.cuts) alone->crossing.push_back(crossing[static_cast<size_t>(cut)]);
-  alone->problem.memory_bytes = static_cast<double>(MemoryOf(mesh.devices()));
   slot = std::move(alone);
   return slot.get();
 }
@@ -102,7 +101,8 @@ absl::StatusOr<Staging> PlanSearch::WholeOn(const Mesh& mesh, const WaitLimit& l
   staging.stage_of.assign(graph_.nodes().size(), 0);
   staging.seconds = staging.slowest = alone->free.cost;
   const double bytes = std::accumulate(alone->problem.weight_bytes.begin(), alone->problem.weight_bytes.end(), 0.0);
-  staging.fits = alone->problem.memory_bytes == 0 || bytes <= alone->problem.memory_bytes;
+  const double memory = static_cast<double>(MemoryOf(mesh.devices()));
+  staging.fits = memory == 0 || bytes <= memory;
   return staging;
 }
 
@@ -116,6 +116,7 @@ absl::StatusOr<Staging> PlanSearch::Stage(const std::vector<int>& devices, int s
   ASSIGN_OR_RETURN(const Alone* alone, AloneOn(staging.stages[0], limit));
   StageProblem problem = alone->problem;
   problem.stages = stages;
+  problem.memory_bytes = static_cast<double>(MemoryOf(staging.stages[0].devices()));
   // A pipeline is for requests in every stage at once.
   problem.in_flight = static_cast<double>(stages);
   const LinkCost link = cluster_.Link(staging.stages[0].devices().back(), staging.stages[1].device(0));
