@@ -34,7 +34,7 @@ absl::StatusOr<SlicedModel> CutByPlan(const Graph& graph, ModelInfo info, const 
   info.stages = plan.num_stages();
   info.build["plan"] = Summarize(graph, plan, cut.slices[0]);
   info.build["plan_file"] = PlanToText(graph, cluster, plan);
-  info.build.merge(DeploymentAttributes(graph, cluster, plan));
+  info.build.merge(DeploymentAttributes(graph, cluster, plan, cut.groups));
   SlicedModel model;
   for (size_t rank = 0; rank < cut.slices.size(); ++rank) {
     std::vector<LogicalDeviceId> devices;

@@ -79,7 +79,9 @@ TEST_F(EditedPlanTest, PricesAreThoseOfTheSearch) {
 TEST_F(EditedPlanTest, CannReadsWhereOperatorsAndTensorsLie) {
   auto plan = PlanFromText(text_, "plan.json", graph_, cluster_);
   ASSERT_TRUE(plan.ok()) << plan.status();
-  const auto attributes = DeploymentAttributes(graph_, cluster_, *plan);
+  const auto cut_graph = Lower(graph_, cluster_, *plan);
+  ASSERT_TRUE(cut_graph.ok()) << cut_graph.status();
+  const auto attributes = DeploymentAttributes(graph_, cluster_, *plan, cut_graph->groups);
   const nlohmann::json nodes = nlohmann::json::parse(attributes.at("_node_deployments")).at("deployments");
   ASSERT_EQ(nodes.size(), plan->strategies.size());
   EXPECT_EQ(nodes.back()[1].at("pipeline_config").at("stage_id"), 1);
@@ -96,6 +98,39 @@ TEST_F(EditedPlanTest, CannReadsWhereOperatorsAndTensorsLie) {
     cut |= pieces == 2;
   }
   EXPECT_TRUE(cut);
+
+  // Steps refer to steps before them, readers to steps that are there; what crosses the stages is sent.
+  const auto reshards = nlohmann::json::parse(attributes.at("_reshard_attr"));
+  std::map<std::string, int> tasks;
+  for (const auto& reshard : reshards) {
+    EXPECT_LT(reshard[0].get<size_t>(), nodes.size());
+    for (const auto& output : reshard[1]) {
+      for (const auto& way : output) {
+        const int count = static_cast<int>(way.at("comm_steps").size());
+        for (int i = 0; i < count; ++i) {
+          const auto& step = way.at("comm_steps")[i];
+          EXPECT_EQ(step.at("id"), i);
+          if (step.contains("input_ids")) {
+            EXPECT_LT(step.at("input_ids")[0][0].get<int>(), i);
+          }
+          ++tasks[step.at("comm_task").at("task_type")];
+          if (step.at("comm_task").contains("comm_pairs")) {
+            EXPECT_EQ(step.at("comm_task").at("comm_pairs").size(), 2u);
+          }
+        }
+        for (const auto& peer : way.at("peer_inputs")) {
+          EXPECT_LT(peer.at("step_id").get<int>(), count);
+          EXPECT_NE(graph_.FindNode(peer.at("node_name").get<std::string>()), nullptr);
+        }
+      }
+    }
+  }
+  EXPECT_GT(tasks["SendReceive"], 0);
+  EXPECT_GT(tasks["HcomAllReduce"] + tasks["HcomReduceScatter"], 0);
+  const auto more = nlohmann::json::parse(attributes.at("_shard_graph_ext_attrs"));
+  EXPECT_EQ(more.at("dev_index_to_logic_dev_id").size(), 4u);
+  EXPECT_EQ(more.at("dev_index_to_logic_dev_id")[3][1], (std::vector<int>{0, 0, 3, 0}));
+  EXPECT_EQ(more.at("group_name_to_dev_ids").size(), cut_graph->groups.size());
 }
 
 TEST_F(EditedPlanTest, ErrorsAreLocated) {
