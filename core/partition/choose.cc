@@ -67,14 +67,23 @@ class Chooser {
   bool has_plan() const { return !kept_.empty(); }
 
   // The objective of the whole model's plan on one stage's devices, cut into stages as it is; infinite when that does
-  // not fit, or there is none. An estimate, to try what promises most first.
+  // not fit, there is none, or it cannot be the best promise so far. An estimate, to try what promises most first.
   absl::StatusOr<double> Promise(const Candidate& candidate) {
     const Sizes& sizes = candidate.sizes;
-    const absl::StatusOr<Staging> staging =
-        sizes.stages == 1 ? search_.WholeOn(Mesh(DevicesOf(0, sizes.tensor), candidate.axes), limit_)
-                          : search_.Stage(DevicesOf(0, sizes.stages * sizes.tensor), sizes.stages, candidate.axes, limit_);
-    if (!staging.ok()) return DoesNotDo(staging.status()) ? kInfinity : absl::StatusOr<double>(staging.status());
-    return staging->fits ? Objective(staging->seconds, staging->slowest, sizes) : kInfinity;
+    auto promise = [&]() -> absl::StatusOr<double> {
+      ASSIGN_OR_RETURN(Staging staging, search_.WholeOn(Mesh(DevicesOf(0, sizes.tensor), candidate.axes), limit_));
+      // Stages share the work, and add transfers.
+      if (Objective(staging.seconds, staging.slowest / sizes.stages, sizes) >= most_promised_) return kInfinity;
+      if (sizes.stages > 1) {
+        ASSIGN_OR_RETURN(staging, search_.Stage(DevicesOf(0, sizes.stages * sizes.tensor), sizes.stages,
+                                                candidate.axes, limit_));
+      }
+      return staging.fits ? Objective(staging.seconds, staging.slowest, sizes) : kInfinity;
+    };
+    absl::StatusOr<double> promised = promise();
+    if (!promised.ok() && DoesNotDo(promised.status())) return kInfinity;
+    if (promised.ok()) most_promised_ = std::min(most_promised_, *promised);
+    return promised;
   }
 
   // Other errors than that these sizes do not do.
@@ -92,7 +101,8 @@ class Chooser {
   // When nothing was found: why.
   absl::Status Failure() {
     if (lean_ && lean_->sizes.stages * lean_->sizes.tensor > failed_devices_) {
-      ASSIGN_OR_RETURN(const Staging staging, search_.Stage(lean_->devices(), lean_->sizes.stages, lean_->axes, limit_));
+      ASSIGN_OR_RETURN(const Staging staging,
+                       search_.Stage(lean_->devices(), lean_->sizes.stages, lean_->axes, limit_));
       RETURN_IF_ERROR(search_.Solve(staging, kInfinity, limit_).status());
     }
     if (!failure_.ok()) return failure_;
@@ -108,14 +118,15 @@ class Chooser {
     Plan plan = search_.Write(winner->draft);
     for (int r = 0; r < winner->sizes.replicas; ++r)
       plan.replicas.push_back(DevicesOf(r, winner->sizes.stages * winner->sizes.tensor));
-    if (objective_ == PlanObjective::kLatency && micro_batches_ == 1 && winner->sizes.stages == 1) {
+    const bool bound_of_all = objective_ == PlanObjective::kLatency && micro_batches_ == 1 && winner->sizes.stages == 1;
+    if (bound_of_all) {
       // Any of the sizes tried could have been taken.
       plan.lower_bound = std::min(bound_, plan.seconds);
       plan.exact = plan.exact && plan.seconds - plan.lower_bound <= 1e-9 * plan.seconds;
     }
     if (!all_tried) {
       plan.exact = false;
-      absl::StrAppend(&plan.engine, ", not all sizes tried: the bound is of those tried");
+      absl::StrAppend(&plan.engine, ", not all sizes tried: the bound is of those ", bound_of_all ? "tried" : "chosen");
     }
     return plan;
   }
@@ -177,7 +188,8 @@ class Chooser {
       if (!lean_ || bytes < lean_->bytes) lean_ = Lean{sizes, axes, bytes};
       return absl::OkStatus();
     }
-    if (has_plan() && Objective(floor.seconds, floor.seconds / sizes.stages, sizes) > Allowed()) return absl::OkStatus();
+    if (has_plan() && Objective(floor.seconds, floor.seconds / sizes.stages, sizes) > Allowed())
+      return absl::OkStatus();
     double cutoff = kInfinity;
     if (has_plan()) {
       // The slowest stage takes at least its share of the sum.
@@ -213,6 +225,7 @@ class Chooser {
   const WaitLimit& limit_;
   std::vector<Kept> kept_;  // all that are as good as the best
   double best_ = kInfinity;
+  double most_promised_ = kInfinity;
   double bound_ = kInfinity;  // of seconds, over all that were solved
   std::optional<Lean> lean_;  // of those whose weights alone are too large, the nearest to fit
   absl::Status failure_;

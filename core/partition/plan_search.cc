@@ -91,7 +91,8 @@ std::vector<int64_t> DeviceBytes(const Graph& graph, const Plan& plan, const std
     }
     alive[s] += local_outputs(id);
     most[s] = std::max(most[s], alive[s]);
-    for (; read[s] < begun[s] && gathers[s][read[s]].reader == position[s]; ++read[s]) alive[s] -= gathers[s][read[s]].bytes;
+    for (; read[s] < begun[s] && gathers[s][read[s]].reader == position[s]; ++read[s])
+      alive[s] -= gathers[s][read[s]].bytes;
     ++position[s];
     ends[std::max(k, last_use[static_cast<size_t>(id)])].push_back(id);
     for (int32_t dead : ends[k]) alive[static_cast<size_t>(plan.stage(dead))] -= local_outputs(dead);
@@ -284,7 +285,8 @@ std::vector<int64_t> PlanSearch::BytesOf(const PlanDraft& draft) {
       const Sharding& wanted =
           draft.domains[static_cast<size_t>(v)]->strategies[chosen(v)].inputs[static_cast<size_t>(input)];
       if (held.emplace(stage, ToString(wanted)).second) continue;
-      const TensorDesc& desc = graph_.graph().desc(graph_.graph().node(graph_.nodes()[static_cast<size_t>(v)])->input(input));
+      const Node& node = *graph_.graph().node(graph_.nodes()[static_cast<size_t>(v)]);
+      const TensorDesc& desc = graph_.graph().desc(node.input(input));
       weights[stage] -=
           static_cast<int64_t>(ByteSize({desc.type, LocalShape(draft.staging.stages[stage], wanted, desc.shape)}));
     }
@@ -338,31 +340,45 @@ absl::StatusOr<std::optional<PlanDraft>> PlanSearch::Solve(const Staging& stagin
   }
   // Values alive at once are counted after the fact: what they take is reserved in the next round. It is what some
   // plan needs, not every plan: bounds hold without it.
+  auto offer_gathers = [&]() -> absl::Status {
+    if (gathering) return absl::OkStatus();
+    ASSIGN_OR_RETURN(gathering, offer(true));
+    if (plain->prices.free() != nullptr) {
+      // With memory enough nothing is gathered.
+      Solution free = *plain->prices.free();
+      for (size_t v = 0; v < free.choice.size(); ++v) {
+        const Domain& domain = *gathering->problem.domains[v];
+        if (domain.base == nullptr) continue;
+        free.choice[v] = static_cast<int>(
+            std::find(domain.of_base.begin(), domain.of_base.end(), free.choice[v]) - domain.of_base.begin());
+      }
+      gathering->prices.KnowFree(free, memory.size());
+    }
+    return absl::OkStatus();
+  };
+  if (cutoff < kNoCutoff && !options_.weight_sharding && price_[1] > 0) {
+    // One trial, at the price where the last search ended, tells most of what cannot be below the cutoff.
+    ASSIGN_OR_RETURN(const bool fits, plain->prices.FreeFits(memory, limit));
+    if (!fits) {
+      RETURN_IF_ERROR(offer_gathers());
+      ASSIGN_OR_RETURN(const double least, gathering->prices.BoundAt(price_[1], memory, limit));
+      if (least >= cutoff) return std::nullopt;
+    }
+  }
   constexpr int kRounds = 4;
   std::vector<double> limits = memory;
   double bound = 0;
   for (int round = 1;; ++round) {
-    ASSIGN_OR_RETURN_WITH(Solution solution, plain->prices.Within(limits, memory, cutoff, &price_[0], limit), "no plan");
+    ASSIGN_OR_RETURN_WITH(Solution solution, plain->prices.Within(limits, memory, cutoff, &price_[0], limit),
+                          "no plan");
     const Offer* chosen = plain.get();
     double round_bound = solution.lower_bound;
     const bool binds = plain->prices.bind();
     if (binds && !options_.weight_sharding) {
-      if (!gathering) {
-        ASSIGN_OR_RETURN(gathering, offer(true));
-        if (plain->prices.free() != nullptr) {
-          // With memory enough nothing is gathered.
-          Solution free = *plain->prices.free();
-          for (size_t v = 0; v < free.choice.size(); ++v) {
-            const Domain& domain = *gathering->problem.domains[v];
-            if (domain.base == nullptr) continue;
-            free.choice[v] = static_cast<int>(
-                std::find(domain.of_base.begin(), domain.of_base.end(), free.choice[v]) - domain.of_base.begin());
-          }
-          gathering->prices.KnowFree(free, memory.size());
-        }
-      }
+      RETURN_IF_ERROR(offer_gathers());
       const double at_most = solution.feasible ? std::min(cutoff, solution.cost) : cutoff;
-      ASSIGN_OR_RETURN_WITH(Solution other, gathering->prices.Within(limits, memory, at_most, &price_[1], limit), "no plan");
+      ASSIGN_OR_RETURN_WITH(Solution other, gathering->prices.Within(limits, memory, at_most, &price_[1], limit),
+                            "no plan");
       round_bound = std::min(round_bound, other.lower_bound);
       if (!solution.feasible || (other.feasible && other.cost < solution.cost)) {
         solution = std::move(other);
