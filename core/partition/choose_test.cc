@@ -149,8 +149,8 @@ TEST(ChooseTest, TheSameEveryTime) {
 
 TEST(ChooseTest, WithoutTimeThereIsAPlanThatSaysWhatItsBoundIsOf) {
   const Graph graph = GptGraph(kSmall);
-  for (const auto& [objective, of] : {std::pair(PlanObjective::kLatency, "not all sizes tried: the bound is of those tried"),
-                                      {PlanObjective::kThroughput, "not all sizes tried: the bound is of those chosen"}}) {
+  for (const auto& [objective, of] : {std::pair(PlanObjective::kLatency, "the bound is of those tried"),
+                                      std::pair(PlanObjective::kThroughput, "the bound is of those chosen")}) {
     ParallelOptions options;
     options.automatic = true;
     options.objective = objective;
@@ -160,7 +160,7 @@ TEST(ChooseTest, WithoutTimeThereIsAPlanThatSaysWhatItsBoundIsOf) {
     EXPECT_FALSE(plan->exact);
     EXPECT_LE(plan->lower_bound, plan->seconds);
     EXPECT_GT(plan->lower_bound, 0);
-    EXPECT_THAT(plan->engine, HasSubstr(of));
+    EXPECT_THAT(plan->engine, AllOf(HasSubstr("not all sizes tried"), HasSubstr(of)));
   }
 }
 

@@ -141,7 +141,8 @@ class OutputSteps {
 // How values get to their readers: "_reshard_attr" of all operators that need steps.
 class Reshards {
  public:
-  Reshards(const Graph& graph, const Cluster& cluster, const Plan& plan) : graph_(graph), cluster_(cluster), plan_(plan) {
+  Reshards(const Graph& graph, const Cluster& cluster, const Plan& plan)
+      : graph_(graph), cluster_(cluster), plan_(plan) {
     for (const Mesh& mesh : plan.stages) resharders_.push_back(std::make_unique<Resharder>(mesh, cluster));
     for (const auto& [id, strategy] : plan.strategies) {
       const Node& node = *graph.node(id);

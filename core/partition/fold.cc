@@ -219,7 +219,8 @@ absl::StatusOr<Solution> Search(Chain& chain, const SharedNetwork& network, cons
     const std::vector<double>& table = stretch.solved->table();
     if (stretch.exit >= 0) {
       // With a stretch before, its own cost is in the table of the pair.
-      add(stretch.exit, stretch.entry < 0 ? table : std::vector<double>(network.unary[static_cast<size_t>(stretch.exit)]->size(), 0));
+      const size_t values = network.unary[static_cast<size_t>(stretch.exit)]->size();
+      add(stretch.exit, stretch.entry < 0 ? table : std::vector<double>(values, 0));
     } else if (stretch.entry >= 0) {
       std::vector<double>& costs = rest.unary[static_cast<size_t>(left[static_cast<size_t>(stretch.entry)])];
       for (size_t k = 0; k < costs.size(); ++k) costs[k] += table[k];

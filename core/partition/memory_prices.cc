@@ -183,9 +183,9 @@ void MemoryPrices::ChangeOver(const Solution& first, const Solution& second, Pro
   progress->Offer(mixed, used);
 }
 
-// One price for all groups with a limit: along the lower hull of (bytes, cost), from a point on either side of the limit
-// to the edge that crosses it. For one group that edge is the best bound there is, its ends the best choices any price
-// gives.
+// One price for all groups with a limit: along the lower hull of (bytes, cost), from a point on either side of the
+// limit to the edge that crosses it. For one group that edge is the best bound there is, its ends the best choices
+// any price gives.
 absl::Status MemoryPrices::WalkHull(const std::vector<size_t>& limited, Progress* progress, const WaitLimit& limit) {
   std::vector<double> price(progress->limits.size(), 0);
   auto attempt = [&](double p) -> absl::StatusOr<const Trial*> {

@@ -29,9 +29,10 @@ class MemoryPrices {
       : problem_(problem), cache_(cache), options_(options) {}
 
   // `limits` per group, infinity for none. The bound holds for all choices that keep `loosest`, limits not below
-  // those. Not feasible: the choice nearest to the limits that was found, with an infinite bound when it is proven that there is none. The search ends early, maybe without
-  // a feasible choice, once no choice can be below `cutoff`. May be called again with other limits: what was
-  // tried is remembered. `price`: one to begin with, of a similar network, or 0; then that where it ended.
+  // those. Not feasible: the choice nearest to the limits that was found, with an infinite bound when it is proven
+  // that there is none. The search ends early, maybe without a feasible choice, once no choice can be below
+  // `cutoff`. May be called again with other limits: what was tried is remembered. `price`: one to begin with, of
+  // a similar network, or 0; then that where it ended.
   absl::StatusOr<Solution> Within(const std::vector<double>& limits, const std::vector<double>& loosest,
                                   double cutoff, double* price, const WaitLimit& limit);
   // No choice within the limits costs less: told by one trial, at this price for every group that has a limit.

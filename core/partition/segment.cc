@@ -123,7 +123,8 @@ void SolvedSegment::EliminateOne(int v) {
   const size_t values = static_cast<size_t>(sizes_[static_cast<size_t>(v)]);
   // v first, so that the last variable of the result, where a factor has it, is contiguous.
   for (CostFactor& factor : mine) {
-    const size_t at = static_cast<size_t>(std::find(factor.scope.begin(), factor.scope.end(), v) - factor.scope.begin());
+    const auto place = std::find(factor.scope.begin(), factor.scope.end(), v);
+    const size_t at = static_cast<size_t>(place - factor.scope.begin());
     size_t before = 1, after = 1;
     for (size_t i = 0; i < factor.scope.size(); ++i) {
       if (i < at) before *= static_cast<size_t>(sizes_[static_cast<size_t>(factor.scope[i])]);
