@@ -40,26 +40,30 @@ constexpr int kAttempts = 5;
 // Of weights, in all slices of a probe together.
 constexpr double kMostProbeBytes = 96e6;
 
-constexpr int64_t kSmall = 64;                // elements: as good as nothing to do
+constexpr int64_t kSmall = 256;  // elements: next to nothing to do
+constexpr int64_t kHeads = 8;
 constexpr int64_t kLarge = int64_t{8} << 20;  // elements: no cache holds them
 // What is measured.
 struct Extent {
   std::vector<std::string> operators;
   std::vector<int64_t> operator_sizes;  // elements
-  std::vector<int64_t> rows, columns;   // of matrix products
+  std::vector<int64_t> rows, columns;   // of matrix products by square weights
+  std::vector<int64_t> positions, head_sizes;  // of those of attention, of kHeads heads
   std::vector<int64_t> payloads;        // bytes
   std::vector<CollectiveKind> collectives;
 };
 
 Extent ExtentOf(bool quick) {
   if (quick) {
-    return {{"Add", "SoftmaxV2"}, {64 << 10}, {1, 64}, {64, 256}, {4 << 10, 1 << 20},
+    return {{"Add", "SoftmaxV2"}, {256, 64 << 10}, {1, 64}, {64, 256}, {64}, {16}, {4 << 10, 1 << 20},
             {CollectiveKind::kAllReduce, CollectiveKind::kSendReceive}};
   }
-  return {{"Add", "Mul", "Relu", "Tanh", "Gelu", "SoftmaxV2"},
-          {4 << 10, 64 << 10, 1 << 20},
+  return {{"Add", "Mul", "Sub", "RealDiv", "Relu", "Sigmoid", "Tanh", "Erf", "Gelu", "Sqrt", "SoftmaxV2", "ReduceMean", "Transpose"},
+          {256, 4 << 10, 64 << 10, 1 << 20},
           {1, 8, 64, 256},
-          {64, 256, 768},
+          {16, 64, 256, 768},
+          {16, 128},
+          {8, 64},
           {4 << 10, 64 << 10, 1 << 20, 8 << 20},
           {CollectiveKind::kAllReduce, CollectiveKind::kAllGather, CollectiveKind::kReduceScatter,
            CollectiveKind::kAllToAll, CollectiveKind::kBroadcast, CollectiveKind::kSendReceive}};
@@ -136,8 +140,9 @@ class Calibration {
       }
       return curves * extent_.payloads.size();
     };
-    const size_t of_a_kind = 2 + extent_.operators.size() * extent_.operator_sizes.size() +
-                             extent_.rows.size() * extent_.columns.size();
+    const size_t of_a_kind = 1 + extent_.operators.size() * extent_.operator_sizes.size() +
+                             extent_.rows.size() * extent_.columns.size() +
+                             2 * extent_.positions.size() * extent_.head_sizes.size();
     to_do_ = kinds.size() * of_a_kind + links(most) + links(workers.size());
   }
 
@@ -146,11 +151,11 @@ class Calibration {
   // All devices of a kind are at work at the same time, as in a model that is cut over them.
   absl::StatusOr<CostFile::Device> MeasureDevice(const std::string& kind, const std::vector<LogicalDeviceId>& devices) {
     OperatorRates rates;
-    ASSIGN_OR_RETURN(rates.start_seconds, SecondsOf({.type = "Neg", .size = kSmall}, devices));
     const Probe large{.type = "Neg", .size = kLarge};
     ASSIGN_OR_RETURN(const double seconds, SecondsOf(large, devices));
-    rates.bytes_per_second = large.bytes() / std::max(seconds - rates.start_seconds, 1e-9);
+    const double memory = large.bytes() / seconds;
     CostFile::Device device;
+    std::vector<double> starts, speeds;
     for (const std::string& type : extent_.operators) {
       std::vector<CostCurve::Point> points;
       for (const int64_t size : extent_.operator_sizes) {
@@ -160,29 +165,55 @@ class Calibration {
       }
       ASSIGN_OR_RETURN(device.operators[type].by_bytes, Increasing(std::move(points)));
       const auto& made = device.operators[type].by_bytes->points();
+      starts.push_back(made.front().second);
+      const CostCurve::Point& middle = made[made.size() / 2];
+      speeds.push_back(middle.first / middle.second);
       table_.AddRow({kind, type, BytesText(static_cast<uint64_t>(made.back().first)), MillisecondsText(made.back().second)});
     }
-    std::vector<MeasuredProduct> products;
+    // Operators that were not measured are as the middle one of those that were.
+    std::sort(starts.begin(), starts.end());
+    std::sort(speeds.begin(), speeds.end());
+    rates.start_seconds = starts[starts.size() / 2];
+    rates.bytes_per_second = speeds[speeds.size() / 2];
+    std::vector<Probe> probes;
     for (const int64_t columns : extent_.columns) {
       for (const int64_t rows : extent_.rows) {
-        const Probe probe{.what = Probe::What::kProduct, .size = rows, .columns = columns};
-        ASSIGN_OR_RETURN(const double time, SecondsOf(probe, devices));
-        products.push_back({{.type = "MatMulV2", .flops = probe.flops(), .bytes = probe.bytes(), .rows = rows,
-                             .columns = columns, .inner = columns},
-                            time});
+        probes.push_back({.what = Probe::What::kProduct, .size = rows, .columns = columns, .inner = columns});
       }
     }
-    rates = FitProducts(rates, products);
-    table_.AddRow({kind, "start of an operator", "", absl::StrFormat("%.2f us", 1e6 * rates.start_seconds)});
-    table_.AddRow({kind, "memory", "", absl::StrFormat("%.1f GB/s", 1e-9 * rates.bytes_per_second)});
+    for (const int64_t n : extent_.positions) {
+      for (const int64_t head : extent_.head_sizes) {
+        probes.push_back({.what = Probe::What::kProduct, .size = n, .columns = n, .inner = head, .batch = kHeads});
+        probes.push_back({.what = Probe::What::kProduct, .size = n, .columns = head, .inner = n, .batch = kHeads});
+      }
+    }
+    std::vector<MeasuredProduct> products;
+    for (const Probe& probe : probes) {
+      ASSIGN_OR_RETURN(const double time, SecondsOf(probe, devices));
+      products.push_back({probe.work(), time});
+    }
+    // Weights come from memory at its speed, and no operator starts sooner than the quickest one.
+    const OperatorRates fitted = FitProducts({.bytes_per_second = memory, .start_seconds = starts[0]}, products);
+    rates.flops_per_second = fitted.flops_per_second;
+    rates.half_rows = fitted.half_rows;
+    rates.half_columns = fitted.half_columns;
+    rates.half_inner = fitted.half_inner;
+    for (const char* type : {"MatMulV2", "BatchMatMulV2"}) device.operators[type].rates = ToFile(fitted);
+    table_.AddRow({kind, "operators, the middle one", "",
+                   absl::StrFormat("%.2f us and %.1f GB/s", 1e6 * rates.start_seconds, 1e-9 * rates.bytes_per_second)});
+    table_.AddRow({kind, "memory", "", absl::StrFormat("%.1f GB/s", 1e-9 * memory)});
     table_.AddRow({kind, "matrix products", "",
-                   absl::StrFormat("%.1f Gflop/s, half of it at %.0f rows or %.0f columns; fits %d measured within %.0f %%",
-                                   1e-9 * rates.flops_per_second, rates.half_rows, rates.half_columns, products.size(),
-                                   100 * MeanError(rates, products))});
-    device.rates = {{"flops_per_second", rates.flops_per_second}, {"bytes_per_second", rates.bytes_per_second},
-                    {"start_seconds", rates.start_seconds},       {"half_rows", rates.half_rows},
-                    {"half_columns", rates.half_columns},         {"half_inner", rates.half_inner}};
+                   absl::StrFormat("%.1f Gflop/s, half of it at %.0f rows, %.0f columns or %.0f inner; %d measured, mean error %.0f %%",
+                                   1e-9 * fitted.flops_per_second, fitted.half_rows, fitted.half_columns, fitted.half_inner,
+                                   products.size(), 100 * MeanError(fitted, products))});
+    device.rates = ToFile(rates);
     return device;
+  }
+
+  static CostFile::Rates ToFile(const OperatorRates& rates) {
+    return {{"flops_per_second", rates.flops_per_second}, {"bytes_per_second", rates.bytes_per_second},
+            {"start_seconds", rates.start_seconds},       {"half_rows", rates.half_rows},
+            {"half_columns", rates.half_columns},         {"half_inner", rates.half_inner}};
   }
 
   absl::StatusOr<CostFile::Level> MeasureLinks(const std::string& where, const std::vector<LogicalDeviceId>& devices) {
@@ -242,8 +273,8 @@ class Calibration {
   absl::StatusOr<double> TrySecondsOf(const Probe& probe, const std::vector<LogicalDeviceId>& devices) {
     ASSIGN_OR_RETURN(const double some, RunSeconds(probe, devices, kShortRepetitions));
     // First a guess at how many repetitions can be told from noise, then these.
-    const double weights = probe.what == Probe::What::kProduct
-                               ? 4.0 * static_cast<double>(probe.columns * probe.columns) * static_cast<double>(devices.size())
+    const double weights = probe.what == Probe::What::kProduct && probe.batch == 1
+                               ? 4.0 * static_cast<double>(probe.inner * probe.columns) * static_cast<double>(devices.size())
                                : 0;
     const int most = weights > 0 ? std::clamp(static_cast<int>(kMostProbeBytes / weights), 6, kMostRepetitions) : kMostRepetitions;
     int more = std::min(probe.what == Probe::What::kOperator && probe.size <= kSmall ? most : 16, most);

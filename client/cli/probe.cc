@@ -18,10 +18,18 @@ Tensor Filled(Shape shape, float value) {
   return Tensor::Of<float>(shape, std::vector<float>(static_cast<size_t>(NumElements(shape)), value));
 }
 
+// The parameter of operators that take one beside their operand; empty for others.
+std::vector<int64_t> ParameterOf(absl::string_view type) {
+  if (type == "Transpose") return {1, 0};
+  if (type == "ReduceMean") return {1};
+  return {};
+}
+
 // 0: no such operator.
 size_t NumOperands(const std::string& type) {
   const OpDef* op = OpRegistry::Get().Find(type);
-  return op == nullptr ? 0 : op->inputs.size();
+  if (op == nullptr) return 0;
+  return op->inputs.size() - (ParameterOf(type).empty() ? 0 : 1);
 }
 
 // The slice of one rank.
@@ -44,7 +52,9 @@ class Builder {
   Shape StartShape() const {
     switch (probe_.what) {
       case Probe::What::kOperator: return {probe_.size / kRow, kRow};
-      case Probe::What::kProduct: return {probe_.size, probe_.columns};
+      case Probe::What::kProduct:
+        if (probe_.batch > 1) return {probe_.batch, probe_.size, probe_.inner};
+        return {probe_.size, probe_.inner};
       case Probe::What::kCollective: break;
     }
     const int64_t elements = probe_.size / static_cast<int64_t>(sizeof(float));
@@ -57,9 +67,15 @@ class Builder {
     switch (probe_.what) {
       case Probe::What::kOperator: return Operator(number);
       case Probe::What::kProduct: {
+        if (probe_.batch > 1) {
+          if (number == 0) {
+            second_ = graph_.AddConst("second", Filled({probe_.batch, probe_.inner, probe_.columns}, 1))->out();
+          }
+          return Add("BatchMatMulV2", "product", {x_, second_}).status();  // read by nobody
+        }
         // Weights of their own, so that they come from memory as those of a model do.
-        const Node* weight = graph_.AddConst("w", Filled({probe_.columns, probe_.columns},
-                                                         1 / static_cast<float>(probe_.columns)));
+        const Node* weight = graph_.AddConst("w", Filled({probe_.inner, probe_.columns},
+                                                         1 / static_cast<float>(probe_.inner)));
         ASSIGN_OR_RETURN(x_, Add("MatMulV2", "product", {x_, weight->out()}));
         return absl::OkStatus();
       }
@@ -73,12 +89,14 @@ class Builder {
     if (operands != 1 && operands != 2) {
       return absl::InvalidArgumentError(absl::StrCat("there is no probe of operator '", probe_.type, "'"));
     }
+    const std::vector<int64_t> parameter = ParameterOf(probe_.type);
+    if (number == 0 && operands == 2) second_ = graph_.AddConst("second", Filled(StartShape(), 1))->out();
+    if (number == 0 && !parameter.empty()) second_ = graph_.AddConst("parameter", Tensor::Int64s(parameter))->out();
     std::vector<ValueId> inputs{x_};
-    if (operands == 2) {
-      if (number == 0) second_ = graph_.AddConst("second", Filled(StartShape(), 1))->out();
-      inputs.push_back(second_);
-    }
-    ASSIGN_OR_RETURN(x_, Add(probe_.type, "operator", std::move(inputs)));
+    if (second_.valid()) inputs.push_back(second_);
+    ASSIGN_OR_RETURN(const ValueId y, Add(probe_.type, "operator", std::move(inputs)));
+    // What has another shape is read by nobody; the rest is a chain.
+    if (graph_.desc(y).shape == graph_.desc(x_).shape) x_ = y;
     return absl::OkStatus();
   }
 
@@ -152,14 +170,19 @@ double Probe::bytes() const {
   const double element = sizeof(float);
   if (what == What::kCollective) return static_cast<double>(size);
   if (what == What::kProduct) {
-    return element * static_cast<double>(2 * size * columns + columns * columns);
+    return element * static_cast<double>(batch * (size * inner + inner * columns + size * columns));
   }
-  return element * static_cast<double>(size) * static_cast<double>(1 + NumOperands(type));
+  const double read = element * static_cast<double>(size) * static_cast<double>(NumOperands(type));
+  return read + element * static_cast<double>(type == "ReduceMean" ? size / kRow : size);
 }
 
-double Probe::flops() const {
-  if (what != What::kProduct) return 0;
-  return 2.0 * static_cast<double>(size) * static_cast<double>(columns) * static_cast<double>(columns);
+OperatorWork Probe::work() const {
+  return {.type = "BatchMatMulV2",
+          .flops = 2.0 * static_cast<double>(batch * size) * static_cast<double>(columns) * static_cast<double>(inner),
+          .bytes = bytes(),
+          .rows = batch * size,
+          .columns = columns,
+          .inner = inner};
 }
 
 absl::StatusOr<SlicedModel> ProbeModel(const Probe& probe, const std::vector<LogicalDeviceId>& devices, int repetitions) {

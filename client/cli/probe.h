@@ -16,16 +16,18 @@ namespace omserve::cli {
 struct Probe {
   enum class What { kOperator, kProduct, kCollective };
   What what = What::kOperator;
-  std::string type;  // of the operator: "SoftmaxV2"; of one or two equal operands
+  std::string type;  // of the operator: "SoftmaxV2"; of one or two equal operands, or "Transpose", "ReduceMean" (of rows)
   CollectiveKind collective = CollectiveKind::kAllReduce;  // over all devices of the probe
-  // kOperator: elements of a float tensor. kCollective: bytes of payload, as for Cluster::CollectiveTime. kProduct: rows,
-  // and columns = inner.
+  // kOperator: elements of a float tensor. kCollective: bytes of payload, as for Cluster::CollectiveTime. kProduct: rows.
   int64_t size = 0;
-  int64_t columns = 0;
+  // kProduct: of rows x inner by inner x columns. With a batch, of so many pairs of computed values, as in attention; else
+  // by weights, each time others, and columns must equal inner.
+  int64_t columns = 0, inner = 0, batch = 1;
 
-  // Read and written by one repetition, each once; floating-point operations.
+  // Read and written by one repetition, each once.
   double bytes() const;
-  double flops() const;
+  // Of kProduct: what it is to a device.
+  OperatorWork work() const;
 };
 
 // The model of `repetitions`, one slice on each device. INVALID_ARGUMENT names an operator of which there is no probe.

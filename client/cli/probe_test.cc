@@ -25,11 +25,25 @@ TEST(ProbeTest, OperatorsAndProductsNeedNoGroup) {
   EXPECT_EQ(add.bytes(), 3 * 4 * 640);
   EXPECT_EQ((Probe{.type = "SoftmaxV2", .size = 640}.bytes()), 2 * 4 * 640);
 
-  const Probe product{.what = Probe::What::kProduct, .size = 3, .columns = 16};
+  for (const char* type : {"Transpose", "ReduceMean", "Gelu", "RealDiv"}) {
+    const auto moved = ProbeModel({.type = type, .size = 640}, kTwo, 3);
+    ASSERT_TRUE(moved.ok()) << moved.status();
+    EXPECT_EQ(Count(moved->graphs[0], type), 3);
+  }
+  EXPECT_EQ((Probe{.type = "ReduceMean", .size = 640}.bytes()), 4 * 650);
+
+  const Probe product{.what = Probe::What::kProduct, .size = 3, .columns = 16, .inner = 16};
   const auto products = ProbeModel(product, {kTwo[0]}, 4);
   ASSERT_TRUE(products.ok()) << products.status();
   EXPECT_EQ(Count(products->graphs[0], "MatMulV2"), 4);
-  EXPECT_EQ(product.flops(), 2 * 3 * 16 * 16);
+  EXPECT_EQ(product.work().flops, 2 * 3 * 16 * 16);
+
+  const Probe attention{.what = Probe::What::kProduct, .size = 3, .columns = 5, .inner = 16, .batch = 4};
+  const auto scores = ProbeModel(attention, {kTwo[0]}, 4);
+  ASSERT_TRUE(scores.ok()) << scores.status();
+  EXPECT_EQ(Count(scores->graphs[0], "BatchMatMulV2"), 4);
+  EXPECT_EQ(attention.work().rows, 12);
+  EXPECT_EQ(attention.bytes(), 4 * 4 * (3 * 16 + 16 * 5 + 3 * 5));
 }
 
 TEST(ProbeTest, CollectivesOfAllKindsOnAnyNumberOfRanks) {

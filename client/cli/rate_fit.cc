@@ -16,10 +16,11 @@ double Squares(const OperatorRates& rates, const std::vector<MeasuredProduct>& m
   return sum;
 }
 
-OperatorRates With(OperatorRates rates, const std::array<double, 3>& logs) {
+OperatorRates With(OperatorRates rates, const std::array<double, 4>& logs) {
   rates.flops_per_second = std::exp(logs[0]);
   rates.half_rows = std::exp(logs[1]);
-  rates.half_columns = rates.half_inner = std::exp(logs[2]);
+  rates.half_columns = std::exp(logs[2]);
+  rates.half_inner = std::exp(logs[3]);
   return rates;
 }
 
@@ -29,14 +30,14 @@ OperatorRates FitProducts(OperatorRates rates, const std::vector<MeasuredProduct
   if (measured.empty()) return rates;
   double fastest = 0;
   for (const MeasuredProduct& product : measured) fastest = std::max(fastest, product.work.flops / product.seconds);
-  // Three parameters and a smooth valley: steps along each axis, halved when none helps.
-  std::array<double, 3> best{std::log(1.2 * fastest), std::log(4), std::log(8)};
+  // Four parameters and a smooth valley: steps along each axis, halved when none helps.
+  std::array<double, 4> best{std::log(1.2 * fastest), std::log(4), std::log(8), std::log(8)};
   double least = Squares(With(rates, best), measured);
   for (double step = 2; step > 1e-3;) {
     bool helped = false;
     for (size_t axis = 0; axis < best.size(); ++axis) {
       for (const double direction : {step, -step}) {
-        std::array<double, 3> next = best;
+        std::array<double, 4> next = best;
         next[axis] += direction;
         const double squares = Squares(With(rates, next), measured);
         if (squares >= least) continue;

@@ -13,7 +13,7 @@ struct MeasuredProduct {
   double seconds = 0;
 };
 
-// Peak and half sizes (of rows; one for columns and inner) that bring `rates` closest to what was measured, by squares of
+// Peak and half sizes that bring `rates` closest to what was measured, by squares of
 // log(predicted / measured); its start and bandwidth stay. Deterministic.
 OperatorRates FitProducts(OperatorRates rates, const std::vector<MeasuredProduct>& measured);
 

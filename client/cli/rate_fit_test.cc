@@ -19,6 +19,14 @@ std::vector<MeasuredProduct> Measure(const OperatorRates& truth, double noise) {
                       .bytes = 4.0 * static_cast<double>(columns * columns + 2 * rows * columns),
                       .rows = rows, .columns = columns, .inner = columns};
       product.seconds = truth.Seconds(product.work) * std::exp(error(rng));
+      // The same, of another form.
+      product.work.columns /= 4;
+      product.work.flops /= 4;
+      product.seconds = truth.Seconds(product.work) * std::exp(error(rng));
+      measured.push_back(product);
+      measured.back().work.columns *= 4;
+      measured.back().work.flops *= 4;
+      measured.back().seconds = truth.Seconds(measured.back().work) * std::exp(error(rng));
     }
   }
   return measured;

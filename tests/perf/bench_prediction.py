@@ -19,7 +19,7 @@ import numpy as np
 import omserve
 import onnx
 
-SHAPES = {"stories260k": "input_ids:1,128", "gpt2": "", "bert": "", "llama": "", "vit": ""}
+MODELS = ["stories260k", "use_lite_en", "ocr_cls", "gpt2", "bert", "llama", "vit", "resnet50"]
 
 
 def nothing(path):
@@ -64,7 +64,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", required=True)
     parser.add_argument("--models", nargs="+", type=pathlib.Path, required=True)
-    parser.add_argument("--only", nargs="+", default=list(SHAPES))
+    parser.add_argument("--only", nargs="+", default=MODELS)
     parser.add_argument("--processes", nargs="+", type=int, default=[1, 2, 4])
     parser.add_argument("--runs", type=int, default=15)
     arguments = parser.parse_args()
