@@ -49,13 +49,14 @@ struct Extent {
   std::vector<int64_t> operator_sizes;  // elements
   std::vector<int64_t> rows, columns;   // of matrix products by square weights
   std::vector<int64_t> positions, head_sizes;  // of those of attention, of kHeads heads
-  std::vector<int64_t> payloads;        // bytes
+  std::vector<std::pair<int64_t, int64_t>> convolutions;  // channels; height and width
+  std::vector<int64_t> payloads;                          // bytes
   std::vector<CollectiveKind> collectives;
 };
 
 Extent ExtentOf(bool quick) {
   if (quick) {
-    return {{"Add", "SoftmaxV2"}, {256, 64 << 10}, {1, 64}, {64, 256}, {64}, {16}, {4 << 10, 1 << 20},
+    return {{"Add", "SoftmaxV2"}, {256, 64 << 10}, {1, 64}, {64, 256}, {64}, {16}, {{16, 28}}, {4 << 10, 1 << 20},
             {CollectiveKind::kAllReduce, CollectiveKind::kSendReceive}};
   }
   return {{"Add", "Mul", "Sub", "RealDiv", "Relu", "Sigmoid", "Tanh", "Erf", "Gelu", "Sqrt", "SoftmaxV2", "ReduceMean", "Transpose"},
@@ -64,6 +65,7 @@ Extent ExtentOf(bool quick) {
           {16, 64, 256, 768},
           {16, 128},
           {8, 64},
+          {{16, 56}, {64, 28}, {128, 14}},
           {4 << 10, 64 << 10, 1 << 20, 8 << 20},
           {CollectiveKind::kAllReduce, CollectiveKind::kAllGather, CollectiveKind::kReduceScatter,
            CollectiveKind::kAllToAll, CollectiveKind::kBroadcast, CollectiveKind::kSendReceive}};
@@ -142,7 +144,7 @@ class Calibration {
     };
     const size_t of_a_kind = 1 + extent_.operators.size() * extent_.operator_sizes.size() +
                              extent_.rows.size() * extent_.columns.size() +
-                             2 * extent_.positions.size() * extent_.head_sizes.size();
+                             2 * extent_.positions.size() * extent_.head_sizes.size() + extent_.convolutions.size();
     to_do_ = kinds.size() * of_a_kind + links(most) + links(workers.size());
   }
 
@@ -199,6 +201,17 @@ class Calibration {
     rates.half_columns = fitted.half_columns;
     rates.half_inner = fitted.half_inner;
     for (const char* type : {"MatMulV2", "BatchMatMulV2"}) device.operators[type].rates = ToFile(fitted);
+    // Convolutions have no rows and columns: their middle rate is taken for all.
+    std::vector<double> convolutions;
+    for (const auto& [channels, image] : extent_.convolutions) {
+      const Probe probe{.what = Probe::What::kConvolution, .size = image, .columns = channels};
+      ASSIGN_OR_RETURN(const double time, SecondsOf(probe, devices));
+      convolutions.push_back(probe.work().flops / time);
+    }
+    std::sort(convolutions.begin(), convolutions.end());
+    const double convolution = convolutions[convolutions.size() / 2];
+    device.operators["Conv2D"].rates = {{"flops_per_second", convolution}};
+    table_.AddRow({kind, "convolutions, the middle one", "", absl::StrFormat("%.1f Gflop/s", 1e-9 * convolution)});
     table_.AddRow({kind, "operators, the middle one", "",
                    absl::StrFormat("%.2f us and %.1f GB/s", 1e6 * rates.start_seconds, 1e-9 * rates.bytes_per_second)});
     table_.AddRow({kind, "memory", "", absl::StrFormat("%.1f GB/s", 1e-9 * memory)});

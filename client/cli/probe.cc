@@ -13,6 +13,7 @@ namespace {
 constexpr char kGroup[] = "probe";
 // Of a row; what an axis of a softmax has.
 constexpr int64_t kRow = 64;
+constexpr int64_t kWindow = 3;
 
 Tensor Filled(Shape shape, float value) {
   return Tensor::Of<float>(shape, std::vector<float>(static_cast<size_t>(NumElements(shape)), value));
@@ -55,6 +56,7 @@ class Builder {
       case Probe::What::kProduct:
         if (probe_.batch > 1) return {probe_.batch, probe_.size, probe_.inner};
         return {probe_.size, probe_.inner};
+      case Probe::What::kConvolution: return {1, probe_.columns, probe_.size, probe_.size};
       case Probe::What::kCollective: break;
     }
     const int64_t elements = probe_.size / static_cast<int64_t>(sizeof(float));
@@ -77,6 +79,16 @@ class Builder {
         const Node* weight = graph_.AddConst("w", Filled({probe_.inner, probe_.columns},
                                                          1 / static_cast<float>(probe_.inner)));
         ASSIGN_OR_RETURN(x_, Add("MatMulV2", "product", {x_, weight->out()}));
+        return absl::OkStatus();
+      }
+      case Probe::What::kConvolution: {
+        const Node* weight = graph_.AddConst(
+            "w", Filled({probe_.columns, probe_.columns, kWindow, kWindow},
+                        1 / static_cast<float>(probe_.columns * kWindow * kWindow)));
+        ASSIGN_OR_RETURN(x_, Add("Conv2D", "convolution", {x_, weight->out()},
+                                 {{"strides", std::vector<int64_t>(4, 1)},
+                                  {"pads", std::vector<int64_t>(4, kWindow / 2)},
+                                  {"data_format", std::string("NCHW")}}));
         return absl::OkStatus();
       }
       case Probe::What::kCollective: return Collective(number);
@@ -172,11 +184,19 @@ double Probe::bytes() const {
   if (what == What::kProduct) {
     return element * static_cast<double>(batch * (size * inner + inner * columns + size * columns));
   }
+  if (what == What::kConvolution) {
+    return element * static_cast<double>(2 * columns * size * size + columns * columns * kWindow * kWindow);
+  }
   const double read = element * static_cast<double>(size) * static_cast<double>(NumOperands(type));
   return read + element * static_cast<double>(type == "ReduceMean" ? size / kRow : size);
 }
 
 OperatorWork Probe::work() const {
+  if (what == What::kConvolution) {
+    return {.type = "Conv2D",
+            .flops = 2.0 * static_cast<double>(columns * columns * kWindow * kWindow) * static_cast<double>(size * size),
+            .bytes = bytes()};
+  }
   return {.type = "BatchMatMulV2",
           .flops = 2.0 * static_cast<double>(batch * size) * static_cast<double>(columns) * static_cast<double>(inner),
           .bytes = bytes(),

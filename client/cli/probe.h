@@ -14,11 +14,12 @@
 namespace omserve::cli {
 
 struct Probe {
-  enum class What { kOperator, kProduct, kCollective };
+  enum class What { kOperator, kProduct, kConvolution, kCollective };
   What what = What::kOperator;
   std::string type;  // of the operator: "SoftmaxV2"; of one or two equal operands, or "Transpose", "ReduceMean" (of rows)
   CollectiveKind collective = CollectiveKind::kAllReduce;  // over all devices of the probe
   // kOperator: elements of a float tensor. kCollective: bytes of payload, as for Cluster::CollectiveTime. kProduct: rows.
+  // kConvolution: height and width of an image of `columns` channels, in and out, under a window of 3 x 3.
   int64_t size = 0;
   // kProduct: of rows x inner by inner x columns. With a batch, of so many pairs of computed values, as in attention; else
   // by weights, each time others, and columns must equal inner.
@@ -26,7 +27,7 @@ struct Probe {
 
   // Read and written by one repetition, each once.
   double bytes() const;
-  // Of kProduct: what it is to a device.
+  // Of products and convolutions: what it is to a device.
   OperatorWork work() const;
 };
 

@@ -46,6 +46,15 @@ TEST(ProbeTest, OperatorsAndProductsNeedNoGroup) {
   EXPECT_EQ(attention.bytes(), 4 * 4 * (3 * 16 + 16 * 5 + 3 * 5));
 }
 
+TEST(ProbeTest, ConvolutionsKeepTheirImage) {
+  const Probe probe{.what = Probe::What::kConvolution, .size = 7, .columns = 4};
+  const auto model = ProbeModel(probe, {kTwo[0]}, 3);
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ(Count(model->graphs[0], "Conv2D"), 3);
+  EXPECT_EQ(probe.work().flops, 2 * 4 * 4 * 9 * 49);
+  EXPECT_EQ(probe.bytes(), 4 * (2 * 4 * 49 + 4 * 4 * 9));
+}
+
 TEST(ProbeTest, CollectivesOfAllKindsOnAnyNumberOfRanks) {
   for (const auto& [kind, type] :
        {std::pair(CollectiveKind::kAllReduce, "HcomAllReduce"), std::pair(CollectiveKind::kAllGather, "HcomAllGather"),

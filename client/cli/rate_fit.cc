@@ -16,6 +16,10 @@ double Squares(const OperatorRates& rates, const std::vector<MeasuredProduct>& m
   return sum;
 }
 
+// Saturation alone explains no peak far above what was reached: small products that are slow for other reasons would
+// have it so.
+constexpr double kMostAboveReached = 1.1;
+
 OperatorRates With(OperatorRates rates, const std::array<double, 4>& logs) {
   rates.flops_per_second = std::exp(logs[0]);
   rates.half_rows = std::exp(logs[1]);
@@ -31,7 +35,8 @@ OperatorRates FitProducts(OperatorRates rates, const std::vector<MeasuredProduct
   double fastest = 0;
   for (const MeasuredProduct& product : measured) fastest = std::max(fastest, product.work.flops / product.seconds);
   // Four parameters and a smooth valley: steps along each axis, halved when none helps.
-  std::array<double, 4> best{std::log(1.2 * fastest), std::log(4), std::log(8), std::log(8)};
+  const double most = std::log(kMostAboveReached * fastest);
+  std::array<double, 4> best{most, std::log(4), std::log(8), std::log(8)};
   double least = Squares(With(rates, best), measured);
   for (double step = 2; step > 1e-3;) {
     bool helped = false;
@@ -39,6 +44,7 @@ OperatorRates FitProducts(OperatorRates rates, const std::vector<MeasuredProduct
       for (const double direction : {step, -step}) {
         std::array<double, 4> next = best;
         next[axis] += direction;
+        next[0] = std::min(next[0], most);
         const double squares = Squares(With(rates, next), measured);
         if (squares >= least) continue;
         least = squares;

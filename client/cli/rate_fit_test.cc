@@ -1,5 +1,6 @@
 #include "client/cli/rate_fit.h"
 
+#include <cmath>
 #include <random>
 
 #include "gtest/gtest.h"
@@ -11,22 +12,17 @@ std::vector<MeasuredProduct> Measure(const OperatorRates& truth, double noise) {
   std::mt19937 rng(1);
   std::normal_distribution<double> error(0, noise);
   std::vector<MeasuredProduct> measured;
-  for (const int64_t rows : {1, 8, 64, 256}) {
-    for (const int64_t columns : {64, 256, 768}) {
-      MeasuredProduct& product = measured.emplace_back();
-      product.work = {.type = "MatMulV2",
-                      .flops = 2.0 * static_cast<double>(rows * columns * columns),
-                      .bytes = 4.0 * static_cast<double>(columns * columns + 2 * rows * columns),
-                      .rows = rows, .columns = columns, .inner = columns};
-      product.seconds = truth.Seconds(product.work) * std::exp(error(rng));
-      // The same, of another form.
-      product.work.columns /= 4;
-      product.work.flops /= 4;
-      product.seconds = truth.Seconds(product.work) * std::exp(error(rng));
-      measured.push_back(product);
-      measured.back().work.columns *= 4;
-      measured.back().work.flops *= 4;
-      measured.back().seconds = truth.Seconds(measured.back().work) * std::exp(error(rng));
+  for (const int64_t rows : {1, 8, 64, 1024}) {
+    for (const int64_t inner : {64, 256, 768}) {
+      for (const int64_t columns : {inner / 4, inner}) {
+        const OperatorWork work{.type = "MatMulV2",
+                                .flops = 2.0 * static_cast<double>(rows * columns * inner),
+                                .bytes = 4.0 * static_cast<double>(rows * inner + inner * columns + rows * columns),
+                                .rows = rows,
+                                .columns = columns,
+                                .inner = inner};
+        measured.push_back({work, truth.Seconds(work) * std::exp(error(rng))});
+      }
     }
   }
   return measured;

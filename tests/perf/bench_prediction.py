@@ -22,11 +22,15 @@ import onnx
 MODELS = ["stories260k", "use_lite_en", "ocr_cls", "gpt2", "bert", "llama", "vit", "resnet50"]
 
 
-def nothing(path):
-    """A model that costs what a run costs anyway."""
+def nothing(path, outputs):
+    """A model that does next to nothing, and gives as much: what a run costs anyway."""
     info = onnx.helper.make_tensor_value_info
-    graph = onnx.helper.make_graph([onnx.helper.make_node("Neg", ["x"], ["y"])], "nothing",
-                                   [info("x", onnx.TensorProto.FLOAT, [1])], [info("y", onnx.TensorProto.FLOAT, [1])])
+    nodes, zeros = [], []
+    for i, shape in enumerate(outputs):
+        zeros.append(onnx.numpy_helper.from_array(np.zeros(shape, np.float32), f"zero{i}"))
+        nodes.append(onnx.helper.make_node("Add", ["x", f"zero{i}"], [f"y{i}"]))
+    graph = onnx.helper.make_graph(nodes, "nothing", [info("x", onnx.TensorProto.FLOAT, [1])],
+                                   [info(f"y{i}", onnx.TensorProto.FLOAT, shape) for i, shape in enumerate(outputs)], zeros)
     onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)]), path)
 
 
@@ -39,14 +43,13 @@ def cluster(count):
 
 def shapes_of(folder):
     """From the first data set, in omctl's form."""
-    from onnx import numpy_helper
     data = sorted((folder / "test_data_set_0").glob("input_*.pb"), key=lambda path: int(path.stem.split("_")[1]))
     names = [value.name for value in onnx.load(folder / "model.onnx", load_external_data=False).graph.input]
     feeds = {}
     for name, path in zip(names, data):
         tensor = onnx.TensorProto()
         tensor.ParseFromString(path.read_bytes())
-        feeds[tensor.name or name] = numpy_helper.to_array(tensor)
+        feeds[tensor.name or name] = onnx.numpy_helper.to_array(tensor)
     return feeds, ";".join(f"{name}:{','.join(map(str, value.shape))}" for name, value in feeds.items())
 
 
@@ -71,7 +74,6 @@ def main():
     os.environ["OMSERVE_BIN"] = arguments.bin
     omctl = pathlib.Path(arguments.bin) / "omctl"
     folder = pathlib.Path(tempfile.mkdtemp(prefix="bench-prediction-"))
-    nothing(folder / "nothing.onnx")
     models = [m / name for m in arguments.models for name in arguments.only if (m / name / "model.onnx").exists()]
     errors = []
     for count in arguments.processes:
@@ -84,9 +86,6 @@ def main():
             subprocess.run([omctl, "calibrate", "--coordinator", server.address, "-o", costs], check=True,
                            capture_output=True, text=True)
             with server.client() as client:
-                client.build(folder / "nothing.onnx", folder / "nothing.om")
-                client.load(folder / "nothing.om", name="nothing")
-                overhead = lower_quartile(client, "nothing", {"x": np.zeros(1, np.float32)}, 4 * arguments.runs)
                 for model in models:
                     feeds, shapes = shapes_of(model)
                     for layout in (["--tensor-parallel", count], ["--pipeline", count]) if count > 1 else (
@@ -100,9 +99,14 @@ def main():
                         predicted = json.loads(plan.stdout)["simulation"]["seconds"]
                         subprocess.run([omctl, "build", *common, "-o", folder / "m.om", "--coordinator", server.address],
                                        check=True, capture_output=True, text=True)
-                        client.load(folder / "m.om", name="m")
-                        measured = lower_quartile(client, "m", feeds, arguments.runs) - overhead
+                        loaded = client.load(folder / "m.om", name="m").model
+                        measured = lower_quartile(client, "m", feeds, arguments.runs)
                         client.unload("m")
+                        nothing(folder / "nothing.onnx", [tuple(output.shape) for output in loaded.outputs])
+                        client.build(folder / "nothing.onnx", folder / "nothing.om")
+                        client.load(folder / "nothing.om", name="nothing")
+                        measured -= lower_quartile(client, "nothing", {"x": np.zeros(1, np.float32)}, arguments.runs)
+                        client.unload("nothing")
                         errors.append(abs(predicted / measured - 1))
                         print(f"{count} processes, {model.name} {layout[0]} {layout[1]}: predicted {1e3 * predicted:.2f} ms, "
                               f"measured {1e3 * measured:.2f} ms ({100 * (predicted / measured - 1):+.0f} %)", flush=True)
