@@ -25,7 +25,8 @@ def test_measured_costs_are_positive_and_increase(costs):
     measured = json.loads(costs.read_text())["omserve_costs"]
     device = measured["devices"]["cpu"]
     assert all(device[rate] > 0 for rate in ("flops_per_second", "bytes_per_second", "start_seconds"))
-    curves = [operator["by_bytes"] for operator in device["operators"].values()]
+    curves = [operator["by_bytes"] for operator in device["operators"].values() if "by_bytes" in operator]
+    assert device["operators"]["BatchMatMulV2"]["flops_per_second"] > 0 and device["operators"]["Conv2D"]["flops_per_second"] > 0
     for level in ("intra_node", "inter_node"):
         assert measured["links"][level]["bytes_per_second"] > 0
         kinds = {(entry["kind"], entry["ranks"]) for entry in measured["links"][level]["collectives"]}
@@ -34,6 +35,19 @@ def test_measured_costs_are_positive_and_increase(costs):
     for curve in curves:
         seconds = [point[1] for point in curve]
         assert seconds == sorted(seconds) and seconds[0] > 0
+
+
+def test_plans_and_builds_are_made_by_it(omctl, costs, generated_models, tmp_path):
+    model = [generated_models / "gpt2" / "model.onnx", "--input-shape", "input_ids:1,16", "--tensor-parallel", 2]
+    plans = [json.loads(omctl("plan", *model, "--output", "json", *more).stdout)
+             for more in ([], ["--cost-file", costs])]
+    assert plans[0]["seconds"] != plans[1]["seconds"]
+    broken = tmp_path / "broken.json"
+    broken.write_text(costs.read_text().replace("flops_per_second", "flops_per_minute", 1))
+    for command in (["plan"], ["build", "-o", tmp_path / "m.om"]):
+        done = omctl(*command, *model, "--cost-file", broken)
+        assert done.returncode == 1
+        assert "broken.json.omserve_costs.devices.cpu" in done.stderr and "flops_per_minute" in done.stderr
 
 
 def test_without_workers(omctl, tmp_path):
