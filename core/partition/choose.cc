@@ -75,6 +75,8 @@ class Chooser {
       // Stages share the work, and add transfers.
       if (Objective(staging.seconds, staging.slowest / sizes.stages, sizes) >= most_promised_) return kInfinity;
       if (sizes.stages > 1) {
+        const double memory = static_cast<double>(search_.MemoryOf(staging.stages[0].devices()));
+        if (memory > 0 && staging.weight_bytes > memory * sizes.stages) return kInfinity;
         ASSIGN_OR_RETURN(staging, search_.Stage(DevicesOf(0, sizes.stages * sizes.tensor), sizes.stages,
                                                 candidate.axes, limit_));
       }

@@ -162,29 +162,28 @@ void Decode(const std::vector<Stretch>& stretches, std::vector<int>* choice) {
 absl::StatusOr<Solution> Walk(const std::vector<Stretch>& stretches, size_t count) {
   Solution solution;
   solution.choice.assign(count, 0);
-  std::vector<double> cost{0};
-  std::vector<std::vector<int>> from;
+  std::vector<std::vector<double>> cost{{0}};  // per cut: of the cheapest way to each value
   for (const Stretch& stretch : stretches) {
     const std::vector<double>& table = stretch.solved->table();
     const size_t columns = static_cast<size_t>(stretch.solved->exit_size());
     std::vector<double> next(columns, kInfinity);
-    from.emplace_back(columns, 0);
-    for (size_t i = 0; i < cost.size(); ++i) {
-      for (size_t j = 0; j < columns; ++j) {
-        const double sum = cost[i] + table[i * columns + j];
-        if (sum >= next[j]) continue;
-        next[j] = sum;
-        from.back()[j] = static_cast<int>(i);
-      }
+    for (size_t i = 0; i < cost.back().size(); ++i) {
+      const double before = cost.back()[i];
+      const double* row = table.data() + i * columns;
+      for (size_t j = 0; j < columns; ++j) next[j] = std::min(next[j], before + row[j]);
     }
-    cost = std::move(next);
+    cost.push_back(std::move(next));
   }
-  size_t at = static_cast<size_t>(std::min_element(cost.begin(), cost.end()) - cost.begin());
-  solution.cost = cost[at];
+  size_t at = static_cast<size_t>(std::min_element(cost.back().begin(), cost.back().end()) - cost.back().begin());
+  solution.cost = cost.back()[at];
   if (solution.cost == kInfinity) return absl::FailedPreconditionError("forbidden pairs leave no choice");
   for (size_t s = stretches.size(); s-- > 0;) {
     if (stretches[s].exit >= 0) solution.choice[static_cast<size_t>(stretches[s].exit)] = static_cast<int>(at);
-    at = static_cast<size_t>(from[s][at]);
+    const std::vector<double>& table = stretches[s].solved->table();
+    const size_t columns = static_cast<size_t>(stretches[s].solved->exit_size());
+    size_t from = 0;
+    while (cost[s][from] + table[from * columns + at] != cost[s + 1][at]) ++from;
+    at = from;
   }
   solution.lower_bound = solution.cost;
   solution.exact = true;

@@ -34,6 +34,7 @@ struct Staging {
   double seconds = 0;  // through all stages
   double slowest = 0;  // of the stages
   bool fits = false;   // that plan's weights, into each stage
+  double weight_bytes = 0;  // of all its weights, on one device each
 };
 
 // A plan before its strategies are written out.

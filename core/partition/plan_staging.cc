@@ -100,9 +100,9 @@ absl::StatusOr<Staging> PlanSearch::WholeOn(const Mesh& mesh, const WaitLimit& l
   staging.stages = {mesh};
   staging.stage_of.assign(graph_.nodes().size(), 0);
   staging.seconds = staging.slowest = alone->free.cost;
-  const double bytes = std::accumulate(alone->problem.weight_bytes.begin(), alone->problem.weight_bytes.end(), 0.0);
+  staging.weight_bytes = std::accumulate(alone->problem.weight_bytes.begin(), alone->problem.weight_bytes.end(), 0.0);
   const double memory = static_cast<double>(MemoryOf(mesh.devices()));
-  staging.fits = memory == 0 || bytes <= memory;
+  staging.fits = memory == 0 || staging.weight_bytes <= memory;
   return staging;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 
 namespace omserve {
 namespace {
@@ -80,6 +81,11 @@ std::optional<StageSolution> UnderCap(const Chain& chain, int stages, double cap
 }  // namespace
 
 std::optional<StageSolution> CutIntoStages(const StageProblem& problem, bool exact) {
+  if (problem.memory_bytes > 0 &&
+      std::accumulate(problem.weight_bytes.begin(), problem.weight_bytes.end(), 0.0) >
+          problem.memory_bytes * problem.stages) {
+    return std::nullopt;
+  }
   const Chain chain(problem);
   auto objective = [&](const StageSolution& s) { return s.sum + (problem.in_flight - 1) * s.slowest; };
   // The stages take the whole chain and some cuts, however it is cut.
