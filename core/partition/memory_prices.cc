@@ -72,19 +72,6 @@ std::vector<double> MemoryPrices::Used(const std::vector<int>& choice, size_t gr
   return bytes;
 }
 
-absl::StatusOr<double> MemoryPrices::BoundAt(double price, const std::vector<double>& limits,
-                                             const WaitLimit& limit) {
-  std::vector<double> prices(limits.size(), 0);
-  double paid = 0;
-  for (size_t g = 0; g < limits.size(); ++g) {
-    if (limits[g] == kInfinity) continue;
-    prices[g] = price;
-    paid += price * limits[g];
-  }
-  ASSIGN_OR_RETURN(const Trial* trial, Try(prices, limit));
-  return trial->value - paid;
-}
-
 absl::StatusOr<bool> MemoryPrices::FreeFits(const std::vector<double>& limits, const WaitLimit& limit) {
   ASSIGN_OR_RETURN(const Trial* free, Try(std::vector<double>(limits.size(), 0), limit));
   return Fits(free->bytes, limits);

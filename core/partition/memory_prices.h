@@ -35,8 +35,6 @@ class MemoryPrices {
   // a similar network, or 0; then that where it ended.
   absl::StatusOr<Solution> Within(const std::vector<double>& limits, const std::vector<double>& loosest,
                                   double cutoff, double* price, const WaitLimit& limit);
-  // No choice within the limits costs less: told by one trial, at this price for every group that has a limit.
-  absl::StatusOr<double> BoundAt(double price, const std::vector<double>& limits, const WaitLimit& limit);
   // Whether the cheapest choice of all is within the limits.
   absl::StatusOr<bool> FreeFits(const std::vector<double>& limits, const WaitLimit& limit);
   // Tells the best choice without limits, when it is known; of how many groups.

@@ -356,13 +356,15 @@ absl::StatusOr<std::optional<PlanDraft>> PlanSearch::Solve(const Staging& stagin
     }
     return absl::OkStatus();
   };
-  if (cutoff < kNoCutoff && !options_.weight_sharding && price_[1] > 0) {
-    // One trial, at the price where the last search ended, tells most of what cannot be below the cutoff.
+  if (cutoff < kNoCutoff && !options_.weight_sharding) {
+    // What cannot be below the cutoff is told by the larger choice alone, mostly at the price where the last search
+    // ended; its trials are remembered.
     ASSIGN_OR_RETURN(const bool fits, plain->prices.FreeFits(memory, limit));
     if (!fits) {
       RETURN_IF_ERROR(offer_gathers());
-      ASSIGN_OR_RETURN(const double least, gathering->prices.BoundAt(price_[1], memory, limit));
-      if (least >= cutoff) return std::nullopt;
+      ASSIGN_OR_RETURN_WITH(const Solution any, gathering->prices.Within(memory, memory, cutoff, &price_[1], limit),
+                            "no plan");
+      if (any.lower_bound >= cutoff) return std::nullopt;
     }
   }
   constexpr int kRounds = 4;
