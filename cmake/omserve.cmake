@@ -9,8 +9,17 @@ if(OMSERVE_SANITIZE)
   target_link_options(omserve_flags INTERFACE -fsanitize=${OMSERVE_SANITIZE})
   if(OMSERVE_SANITIZE MATCHES thread)
     # With this macro protobuf's maps have members that Debian's libprotobuf, which is not instrumented, knows nothing
-    # of. libstdc++ still learns by its own macro that its shared_ptr is watched.
+    # of. libstdc++ (its shared_ptr) and our own code still learn by libstdc++'s own macro that they are watched.
     target_compile_options(omserve_flags INTERFACE -U__SANITIZE_THREAD__ -D_GLIBCXX_TSAN=1)
+    # Linked into every program, where it stands before the libraries.
+    add_library(omserve_tsan OBJECT
+      ${PROJECT_SOURCE_DIR}/tests/tsan/library_order.cc ${PROJECT_SOURCE_DIR}/tests/tsan/options.cc)
+    target_compile_options(omserve_tsan PRIVATE $<TARGET_PROPERTY:omserve_flags,INTERFACE_COMPILE_OPTIONS>)
+    target_link_libraries(omserve_tsan PRIVATE absl::status absl::synchronization)
+    target_link_libraries(omserve_flags INTERFACE
+      $<TARGET_OBJECTS:omserve_tsan> absl::status absl::synchronization ${CMAKE_DL_LIBS})
+    # Nor can ThreadSanitizer live with UCX's patches of libc.
+    set(OMSERVE_TEST_ENVIRONMENT UCX_MEM_EVENTS=n)
   endif()
 endif()
 
@@ -45,7 +54,7 @@ function(omserve_test NAME)
   # Test code itself need not be fast; this halves the time it takes to compile.
   target_compile_options(${NAME} PRIVATE $<$<CONFIG:Release>:-O1>)
   add_test(NAME ${NAME} COMMAND ${NAME})
-  set_tests_properties(${NAME} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
+  set_tests_properties(${NAME} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT} ENVIRONMENT "${OMSERVE_TEST_ENVIRONMENT}")
 endfunction()
 
 if(OMSERVE_BUILD_TESTS)

@@ -272,7 +272,9 @@ TEST(ResourceConfigTest, DevicesAreThoseOfTheClusterFile) {
     {
       Session session{Strings{}};
       status = session.LoadGraph(0, {}, folder / "replicas.om");
-      if (status == SUCCESS) EXPECT_EQ(RunOne(session, 0, Make<float>({2}, {1, 2})), (std::vector<float>{2, 4}));
+      if (status == SUCCESS) {
+        EXPECT_EQ(RunOne(session, 0, Make<float>({2}, {1, 2})), (std::vector<float>{2, 4}));
+      }
     }
     EXPECT_EQ(GEFinalize(), SUCCESS);
     return status;

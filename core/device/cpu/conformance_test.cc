@@ -17,10 +17,7 @@ DeviceFactory CpuWithThreads(int threads) {
 }
 
 INSTANTIATE_TEST_SUITE_P(CpuOneThread, DeviceConformance, testing::Values(CpuWithThreads(1)));
-// ThreadSanitizer does not see the barriers of libgomp and would report every parallel loop.
-#if !defined(__SANITIZE_THREAD__)
 INSTANTIATE_TEST_SUITE_P(CpuThreeThreads, DeviceConformance, testing::Values(CpuWithThreads(3)));
-#endif
 
 }  // namespace
 }  // namespace omserve::conformance

@@ -149,7 +149,9 @@ TEST_F(AirTest, EveryTruncationIsRefusedOrWhole) {
   for (size_t size = 0; size < whole.size(); ++size) {
     ASSERT_TRUE(WriteFileAtomically(Path("cut.air"), whole.substr(0, size)).ok());
     // A cut between two fields can leave a smaller graph; it must still be a sound one.
-    if (const absl::StatusOr<Graph> graph = ImportAir(Path("cut.air")); graph.ok()) EXPECT_TRUE(Verify(*graph).ok());
+    if (const absl::StatusOr<Graph> graph = ImportAir(Path("cut.air")); graph.ok()) {
+      EXPECT_TRUE(Verify(*graph).ok());
+    }
   }
 }
 

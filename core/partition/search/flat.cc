@@ -77,7 +77,7 @@ std::vector<double> FlatNetwork::Excess(const std::vector<int>& choice) const {
   return use;
 }
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(_GLIBCXX_TSAN)
 __attribute__((target_clones("avx512f", "avx2", "default"), optimize("O3")))
 #endif
 void MinPlus(const double* __restrict h, const double* __restrict table, int rows, int columns, double* __restrict out) {
