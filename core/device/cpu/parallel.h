@@ -1,4 +1,5 @@
-// ParallelFor: a range split over the device's threads (OpenMP, which oneDNN uses too, so there is one pool).
+// ParallelFor: a range split over the device's threads (OpenMP, which oneDNN uses too, so there is one pool;
+// plain threads in builds for ThreadSanitizer).
 #ifndef OMSERVE_CORE_DEVICE_CPU_PARALLEL_H_
 #define OMSERVE_CORE_DEVICE_CPU_PARALLEL_H_
 

