@@ -239,8 +239,12 @@ TEST(WeightGatherTest, WhereMemoryBindsWeightsAreGatheredAsFarAsNeeded) {
     EXPECT_LE(plan->lower_bound, plan->seconds);
     seconds = plan->seconds;
     most = gathers(*plan);
-    if (gigabytes >= 12) EXPECT_EQ(most, 0u);
-    if (gigabytes == 11) EXPECT_LT(most, 8u);
+    if (gigabytes >= 12) {
+      EXPECT_EQ(most, 0u);
+    }
+    if (gigabytes == 11) {
+      EXPECT_LT(most, 8u);
+    }
   }
   EXPECT_EQ(most, 8u);
 }
