@@ -1,6 +1,7 @@
 #include "core/partition/search/contract.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <deque>
 #include <limits>
@@ -37,11 +38,33 @@ struct Usage {
   std::vector<double> amount;
 };
 
+// The least of values[first, end), in constant time.
+class RangeMinimum {
+ public:
+  explicit RangeMinimum(const std::vector<double>& values) {
+    level_.push_back(values);
+    for (size_t step = 1; 2 * step <= values.size(); step *= 2) {
+      const std::vector<double>& last = level_.back();
+      std::vector<double> next(last.size() - step);
+      for (size_t i = 0; i < next.size(); ++i) next[i] = std::min(last[i], last[i + step]);
+      level_.push_back(std::move(next));
+    }
+  }
+  double Of(int first, int end) const {
+    const int level = std::bit_width(static_cast<unsigned>(end - first)) - 1;
+    const std::vector<double>& values = level_[static_cast<size_t>(level)];
+    return std::min(values[static_cast<size_t>(first)], values[static_cast<size_t>(end - (1 << level))]);
+  }
+
+ private:
+  std::vector<std::vector<double>> level_;  // minima of runs of 1, 2, 4 …
+};
+
 }  // namespace
 
 class Contractor {
  public:
-  explicit Contractor(const CostNetwork& network) : slack_(network.row_limit) {
+  Contractor(const CostNetwork& network, bool forbid) : forbid_(forbid), slack_(network.row_limit) {
     const int n = static_cast<int>(network.unary.size());
     variables_.resize(static_cast<size_t>(n));
     for (int v = 0; v < n; ++v) {
@@ -454,6 +477,55 @@ class Contractor {
     return budget >= 0;
   }
 
+  // Forbids values and pairs that break a row even when all others take the least they can.
+  void ForbidWhatCannotFit() {
+    const RangeMinimum slack(slack_);
+    std::vector<double> peak;  // per usage: the most it takes
+    for (const Usage& usage : usages_) {
+      peak.push_back(usage.alive ? *std::max_element(usage.amount.begin(), usage.amount.end()) : 0);
+    }
+    for (int v = 0; v < static_cast<int>(variables_.size()); ++v) {
+      Variable& variable = variables_[v];
+      bool any = false;
+      for (int id : variable.usages) {
+        const Usage& usage = usages_[id];
+        const double room = slack.Of(usage.first, usage.end);
+        if (room < 0 || peak[id] <= room) continue;
+        any = true;
+        for (size_t k = 0; k < usage.amount.size(); ++k) {
+          if (usage.amount[k] > room) variable.unary[k] = kInfinity;
+        }
+      }
+      if (!any) continue;
+      result_.forbids_by_memory_ = true;
+      Touch(v);
+    }
+    for (Edge& edge : edges_) {
+      if (!edge.alive) continue;
+      const size_t width = variables_[edge.b].size();
+      bool any = false;
+      for (int x : variables_[edge.a].usages) {
+        for (int y : variables_[edge.b].usages) {
+          const Usage& a = usages_[x];
+          const Usage& b = usages_[y];
+          const int first = std::max(a.first, b.first), end = std::min(a.end, b.end);
+          if (first >= end) continue;
+          const double room = slack.Of(first, end);
+          if (room < 0 || peak[x] + peak[y] <= room) continue;
+          for (size_t i = 0; i < edge.cost.size(); ++i) {
+            if (a.amount[i / width] + b.amount[i % width] <= room || edge.cost[i] == kInfinity) continue;
+            edge.cost[i] = kInfinity;
+            any = true;
+          }
+        }
+      }
+      if (!any) continue;
+      result_.forbids_by_memory_ = true;
+      Touch(edge.a);
+      Touch(edge.b);
+    }
+  }
+
   // Drops rows that cannot bind, with the parts of usages that lie on them.
   void TightenRows() {
     const size_t rows = slack_.size();
@@ -461,6 +533,7 @@ class Contractor {
     for (int v = 0; v < static_cast<int>(variables_.size()); ++v) {
       if (variables_[v].alive) ShiftUsages(v);
     }
+    if (forbid_) ForbidWhatCannotFit();
     std::vector<double> most(rows + 1, 0);
     for (const Usage& usage : usages_) {
       if (!usage.alive) continue;
@@ -555,6 +628,7 @@ class Contractor {
     return std::move(result_);
   }
 
+  const bool forbid_;
   std::vector<Variable> variables_;
   std::vector<Edge> edges_;
   std::vector<Usage> usages_;
@@ -565,8 +639,8 @@ class Contractor {
   Contraction result_;
 };
 
-absl::StatusOr<Contraction> Contraction::Make(const CostNetwork& network, const WaitLimit& limit) {
-  return Contractor(network).Run(limit);
+absl::StatusOr<Contraction> Contraction::Make(const CostNetwork& network, const WaitLimit& limit, bool forbid) {
+  return Contractor(network, forbid).Run(limit);
 }
 
 std::vector<int> Contraction::Expand(const std::vector<int>& core_choice) const {

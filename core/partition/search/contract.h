@@ -19,11 +19,15 @@ class Contraction {
  public:
   // `network` must be valid. FAILED_PRECONDITION when forbidden values and pairs leave no choice; the cause, when `limit`
   // is cancelled. At its deadline contraction stops where it is: what has been done so far holds, complete() is false.
-  static absl::StatusOr<Contraction> Make(const CostNetwork& network, const WaitLimit& limit = {});
+  // Values and pairs that break a memory row whatever the others take are forbidden too, unless `forbid` is false: then
+  // FAILED_PRECONDITION says nothing of memory.
+  static absl::StatusOr<Contraction> Make(const CostNetwork& network, const WaitLimit& limit = {}, bool forbid = true);
 
   // What is left. Its optimum + offset() is the optimum of the network. May have no variables.
   const CostNetwork& core() const { return core_; }
   double offset() const { return offset_; }
+  // Whether values or pairs were forbidden because no choice with them keeps the memory rows.
+  bool forbids_by_memory() const { return forbids_by_memory_; }
   // When not, the core may have parallel edges and values without a partner.
   bool complete() const { return complete_; }
   // The best choice of the whole network that agrees with `core_choice`.
@@ -47,6 +51,7 @@ class Contraction {
   CostNetwork core_;
   double offset_ = 0;
   bool complete_ = true;
+  bool forbids_by_memory_ = false;
   int variables_ = 0;
   std::vector<int> variable_;             // per core variable: its number in the network
   std::vector<std::vector<int>> values_;  // per core variable: value of the network per value of the core

@@ -40,12 +40,20 @@ double TrivialBound(const CostNetwork& network) {
 // memory where that is easy, else greedy; moves then give up forbidden pairs and lower the fullest row.
 // FAILED_PRECONDITION when it is proven that every choice has a forbidden pair.
 absl::Status OfferNearest(const CostNetwork& network, const Contraction& contraction, const WaitLimit& limit, Incumbent& best) {
+  if (contraction.core().unary.empty()) {
+    best.Offer(network, contraction.Expand({}));
+    return absl::OkStatus();
+  }
   const FlatNetwork flat(contraction.core());
   CostNetwork unlimited = contraction.core();
   unlimited.usages.clear();
   unlimited.row_limit.clear();
   const BranchResult cheapest = BranchAndBound(FlatNetwork(unlimited), kInfinity, 200'000, limit);
-  if (cheapest.proven && cheapest.choice.empty()) return absl::FailedPreconditionError("no choice has a finite cost");
+  if (cheapest.proven && cheapest.choice.empty()) {
+    if (!contraction.forbids_by_memory()) return absl::FailedPreconditionError("no choice has a finite cost");
+    ASSIGN_OR_RETURN(const Contraction all, Contraction::Make(network, {absl::InfiniteFuture(), limit.run, limit.epoch}, false));
+    return OfferNearest(network, all, limit, best);
+  }
   const PricedChoice start =
       cheapest.choice.empty() ? GreedyChoice(flat) : PricedChoice{cheapest.choice, std::vector<double>(flat.slack.size(), 0)};
   best.Offer(network, contraction.Expand(start.choice));
@@ -148,12 +156,21 @@ absl::StatusOr<Solution> Solve(const CostNetwork& network, const SolveOptions& o
     }
   }
   if (!options.warm_start.empty()) best.Offer(network, options.warm_start);
-  ASSIGN_OR_RETURN(const Contraction contraction, Contraction::Make(network, budget));
+  absl::StatusOr<Contraction> made = Contraction::Make(network, budget);
+  const bool nothing_fits = made.status().code() == absl::StatusCode::kFailedPrecondition && !network.usages.empty();
+  if (nothing_fits) made = Contraction::Make(network, budget, false);
+  ASSIGN_OR_RETURN(const Contraction contraction, std::move(made));
   statistics.core_variables = static_cast<int>(contraction.core().unary.size());
   statistics.core_edges = static_cast<int>(contraction.core().edges.size());
   for (const auto& edge : contraction.core().edges) statistics.core_edge_entries += static_cast<int64_t>(edge.cost.size());
   statistics.core_rows = static_cast<int>(contraction.core().row_limit.size());
-  ASSIGN_OR_RETURN(std::string engine, RunEngines(network, contraction, options, budget, best, statistics));
+  std::string engine = "contraction";
+  if (nothing_fits) {
+    RETURN_IF_ERROR(OfferNearest(network, contraction, budget, best));
+    best.proven = best.has_choice;
+  } else {
+    ASSIGN_OR_RETURN(engine, RunEngines(network, contraction, options, budget, best, statistics));
+  }
   if (!best.feasible && !best.proven) {
     RETURN_IF_ERROR(OfferNearest(network, contraction, budget, best));
     engine += "+greedy";
