@@ -18,7 +18,10 @@ namespace omserve {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
+// What a linear program may have; more when variables are few, as in forward graphs with many strategies.
 constexpr int64_t kIntegerProgramEntries = 300'000;
+constexpr int64_t kFewVariablesEntries = 1'000'000;
+constexpr size_t kFewVariables = 1000;
 
 int64_t EntriesOf(const CostNetwork& network) {
   int64_t entries = 0;
@@ -249,7 +252,8 @@ class Anytime {
     const double upper = CoreUpperBound();
     auto smaller = Contraction::Make(dual.Pruned(core(), upper, true), limit_);
     if (!smaller.ok() || !smaller->complete()) return false;
-    if (EntriesOf(smaller->core()) > kIntegerProgramEntries) return false;
+    const bool few = smaller->core().unary.size() <= kFewVariables;
+    if (EntriesOf(smaller->core()) > (few ? kFewVariablesEntries : kIntegerProgramEntries)) return false;
     const auto offer = [&](const std::vector<int>& choice) { Offer(smaller->Expand(choice)); };
     const FlatNetwork flat(smaller->core());
     const BranchResult branch = BranchAndBound(flat, kInfinity, options_.max_branch_nodes, limit_);
