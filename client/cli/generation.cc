@@ -39,10 +39,10 @@ std::string WithNumbers(const std::string& text, int64_t new_tokens, int64_t pas
       const std::string word(absl::StripAsciiWhitespace(dim));
       const bool is_word = word == "new" || word == "past" || word == "total";
       if (is_word) words->insert(word);
-      dims.push_back(!is_word          ? word
-                     : word == "new"   ? absl::StrCat(new_tokens)
-                     : word == "past"  ? absl::StrCat(past)
-                                       : absl::StrCat(new_tokens + past));
+      dims.push_back(!is_word         ? word
+                     : word == "new"  ? absl::StrCat(new_tokens)
+                     : word == "past" ? absl::StrCat(past)
+                                      : absl::StrCat(new_tokens + past));
     }
     parts.push_back(absl::StrCat(part.substr(0, colon + 1), absl::StrJoin(dims, ",")));
   }
@@ -65,21 +65,23 @@ absl::StatusOr<GenerationLengths> ParseGenerationLengths(const std::string& text
   GenerationLengths lengths;
   if (parts.size() != 2 || !absl::SimpleAtoi(parts[0], &lengths.in) || !absl::SimpleAtoi(parts[1], &lengths.out) ||
       lengths.in < 1 || lengths.out < 1 || lengths.in > kLongest || lengths.out > kLongest) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--generate '", text, "': expected the lengths of prompt and answer, each from 1 to ", kLongest, ", such as 128,64"));
+    return absl::InvalidArgumentError(absl::StrCat("--generate '", text,
+                                                   "': expected the lengths of prompt and answer, each from 1 to ",
+                                                   kLongest, ", such as 128,64"));
   }
   return lengths;
 }
 
-absl::StatusOr<InputShapes> ShapesOfStep(const std::string& text, const std::vector<std::string>& inputs, int64_t new_tokens,
-                                         int64_t past) {
+absl::StatusOr<InputShapes> ShapesOfStep(const std::string& text, const std::vector<std::string>& inputs,
+                                         int64_t new_tokens, int64_t past) {
   std::set<std::string> words;
   ASSIGN_OR_RETURN(const InputShapes entries, ParseInputShapes(WithNumbers(text, new_tokens, past, &words)));
   for (const char* word : {"new", "past"}) {
     if (words.contains(word)) continue;
     return absl::InvalidArgumentError(
         absl::StrCat("--generate needs --input-shape with the words new and past in place of dimensions, such as "
-                     "\"input_ids:1,new;past_key_values.*:1,8,past,64\"; '", text, "' has no ", word));
+                     "\"input_ids:1,new;past_key_values.*:1,8,past,64\"; '",
+                     text, "' has no ", word));
   }
   InputShapes shapes;
   for (const auto& [pattern, shape] : entries) {
@@ -178,15 +180,18 @@ nlohmann::ordered_json ToJson(const std::string& model, const GenerationReport& 
 }
 
 std::string ToText(const std::string& model, const GenerationReport& report) {
-  std::string text = absl::StrFormat("generation by %s: a prompt of %d, an answer of %d; replicas x stages x devices: %d x %d x %d\n", model,
-                                     report.lengths.in, report.lengths.out, report.replicas, report.stages, report.tensor);
+  std::string text =
+      absl::StrFormat("generation by %s: a prompt of %d, an answer of %d; replicas x stages x devices: %d x %d x %d\n",
+                      model, report.lengths.in, report.lengths.out, report.replicas, report.stages, report.tensor);
   absl::StrAppend(&text, "  prefill:  ", MillisecondsText(report.alone.prefill_seconds), ", with the first token\n");
   for (size_t i = 0; i < report.past.size(); ++i) {
-    absl::StrAppend(&text, "  a token:  ", MillisecondsText(report.alone.token_seconds[i]), " with ", report.past[i], " positions before it\n");
+    absl::StrAppend(&text, "  a token:  ", MillisecondsText(report.alone.token_seconds[i]), " with ", report.past[i],
+                    " positions before it\n");
   }
   absl::StrAppend(&text, "  in all:   ", MillisecondsText(report.alone.seconds), "\n");
   if (report.step_seconds_full > 0) {
-    absl::StrAppendFormat(&text, "  at most:  %.1f steps of a batch a second, on all replicas with a batch in every stage\n",
+    absl::StrAppendFormat(&text,
+                          "  at most:  %.1f steps of a batch a second, on all replicas with a batch in every stage\n",
                           report.replicas * report.stages / report.step_seconds_full);
   }
   return text;

@@ -23,21 +23,21 @@ struct GenerationLengths {
 };
 absl::StatusOr<GenerationLengths> ParseGenerationLengths(const std::string& text);
 
-// --input-shape with the words new, past and total (both together) in place of dimensions, and patterns with '*' in place
-// of names: "input_ids:1,new;past_key_values.*:1,8,past,64". INVALID_ARGUMENT for what matches none of the inputs, and for
-// inputs that two entries match.
-absl::StatusOr<InputShapes> ShapesOfStep(const std::string& text, const std::vector<std::string>& inputs, int64_t new_tokens,
-                                         int64_t past);
+// --input-shape with the words new, past and total (both together) in place of dimensions, and patterns with '*' in
+// place of names: "input_ids:1,new;past_key_values.*:1,8,past,64". INVALID_ARGUMENT for what matches none of the
+// inputs, and for inputs that two entries match.
+absl::StatusOr<InputShapes> ShapesOfStep(const std::string& text, const std::vector<std::string>& inputs,
+                                         int64_t new_tokens, int64_t past);
 
-// Prefill of the whole prompt with no past, and decode steps of one token each. The decode step with the longest past is
-// planned by `options`; its plan serves for all decode steps. The prefill, whose operators differ, is planned for the same
-// devices in the same stages.
+// Prefill of the whole prompt with no past, and decode steps of one token each. The decode step with the longest past
+// is planned by `options`; its plan serves for all decode steps. The prefill, whose operators differ, is planned for
+// the same devices in the same stages.
 struct GenerationReport {
   GenerationLengths lengths;
   int replicas = 1, stages = 1, tensor = 1;
-  std::vector<int64_t> past;       // where decode steps were simulated
-  GenerationTimes alone;           // one batch in the pipeline
-  double step_seconds_full = 0;    // one token of a batch in each stage, at the middle of the answer
+  std::vector<int64_t> past;     // where decode steps were simulated
+  GenerationTimes alone;         // one batch in the pipeline
+  double step_seconds_full = 0;  // one token of a batch in each stage, at the middle of the answer
 };
 absl::StatusOr<GenerationReport> PlanGeneration(const std::string& model, const std::string& input_shape,
                                                 const GenerationLengths& lengths, const Cluster& cluster,

@@ -28,13 +28,14 @@ TEST(GenerationTest, WordsAndPatternsMakeTheShapesOfAStep) {
 
 TEST(GenerationTest, ShapesThatFitNoInputsAreRefused) {
   const std::vector<std::string> inputs{"ids", "past.0"};
-  for (const auto& [text, what] : {std::pair<std::string, std::string>{"ids:1,4;past.*:1,past", "has no new"},
-                                   {"ids:1,new", "has no past"},
-                                   {"", "has no new"},
-                                   {"ids:1,new;cache.*:1,past", "'cache.*' of --input-shape matches no input; there are ids, past.0"},
-                                   {"ids:1,new;past.*:past;past.0:past", "two entries of --input-shape match the input 'past.0'"},
-                                   {"ids:1,new;past.*:old,past", "'old' is not a whole number"},
-                                   {"ids;past.*:past,new", "not of the form"}}) {
+  for (const auto& [text, what] :
+       {std::pair<std::string, std::string>{"ids:1,4;past.*:1,past", "has no new"},
+        {"ids:1,new", "has no past"},
+        {"", "has no new"},
+        {"ids:1,new;cache.*:1,past", "'cache.*' of --input-shape matches no input; there are ids, past.0"},
+        {"ids:1,new;past.*:past;past.0:past", "two entries of --input-shape match the input 'past.0'"},
+        {"ids:1,new;past.*:old,past", "'old' is not a whole number"},
+        {"ids;past.*:past,new", "not of the form"}}) {
     EXPECT_THAT(std::string(ShapesOfStep(text, inputs, 1, 1).status().message()), HasSubstr(what)) << text;
   }
 }

@@ -23,8 +23,10 @@ constexpr double kNarrowest = 1.2;  // blocks below it join their neighbours
 constexpr int kRunColours = 4;
 
 const char* ClassOf(const std::string& type) {
-  if (absl::StrContains(type, "MatMul") || absl::StrContains(type, "Conv") || absl::StrContains(type, "Einsum")) return "mat";
-  if (absl::StrContains(type, "Norm") || absl::StrContains(type, "Softmax") || absl::StartsWith(type, "Reduce")) return "norm";
+  if (absl::StrContains(type, "MatMul") || absl::StrContains(type, "Conv") || absl::StrContains(type, "Einsum"))
+    return "mat";
+  if (absl::StrContains(type, "Norm") || absl::StrContains(type, "Softmax") || absl::StartsWith(type, "Reduce"))
+    return "norm";
   if (absl::StrContains(type, "Reshape") || absl::StrContains(type, "Transpose") || absl::StrContains(type, "Gather") ||
       absl::StrContains(type, "Slice") || absl::StrContains(type, "Concat") || absl::StrContains(type, "Split") ||
       absl::StrContains(type, "Squeeze") || absl::StartsWith(type, "slice ")) {
@@ -78,11 +80,15 @@ class Drawing {
 
   std::string Svg() {
     const double height = row_ * static_cast<double>(program_.stages.size()) + 24;
-    absl::StrAppendFormat(&svg_, "<svg viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-label=\"timeline\">\n", kWidth, height);
+    absl::StrAppendFormat(&svg_, "<svg viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-label=\"timeline\">\n", kWidth,
+                          height);
     for (size_t s = 0; s < program_.stages.size(); ++s) Lane(static_cast<int>(s));
     for (int tick = 0; tick <= 4; ++tick) {
       absl::StrAppendFormat(&svg_, "<text class=\"axis\" x=\"%.0f\" y=\"%.0f\" text-anchor=\"%s\">%s</text>\n",
-                            kLeft + (kWidth - kLeft) * tick / 4, height - 4, tick == 0 ? "start" : tick == 4 ? "end" : "middle",
+                            kLeft + (kWidth - kLeft) * tick / 4, height - 4,
+                            tick == 0   ? "start"
+                            : tick == 4 ? "end"
+                                        : "middle",
                             MillisecondsText(simulation_.seconds * tick / 4));
     }
     return svg_ + "</svg>";
@@ -91,7 +97,9 @@ class Drawing {
  private:
   void Lane(int stage) {
     const double top = row_ * stage + 4, y = several_ ? top + kStrip : top;
-    absl::StrAppendFormat(&svg_, "<text x=\"0\" y=\"%.0f\">stage %d</text><rect class=\"track\" x=\"%.0f\" y=\"%.0f\" width=\"%.0f\" height=\"%.0f\"/>\n",
+    absl::StrAppendFormat(&svg_,
+                          "<text x=\"0\" y=\"%.0f\">stage %d</text><rect class=\"track\" x=\"%.0f\" y=\"%.0f\" "
+                          "width=\"%.0f\" height=\"%.0f\"/>\n",
                           y + 16, stage, kLeft, y, kWidth - kLeft, kLane);
     std::vector<Block> work, sent;
     std::vector<Block> runs(simulation_.runs.size());
@@ -101,8 +109,9 @@ class Drawing {
       const bool message = step.kind == Kind::kSend || step.kind == Kind::kReceive;
       // Beside the work, a message is drawn where it is sent.
       if (several_ && step.kind == Kind::kReceive) continue;
-      Block block{event.begin, event.end - event.begin, message || step.kind == Kind::kCollective ? "comm" : ClassOf(step.what),
-                  absl::StrCat(step.name, message ? step.kind == Kind::kSend ? ": send " : ": receive " : ": ", step.what)};
+      Block block{
+          event.begin, event.end - event.begin, message || step.kind == Kind::kCollective ? "comm" : ClassOf(step.what),
+          absl::StrCat(step.name, message ? step.kind == Kind::kSend ? ": send " : ": receive " : ": ", step.what)};
       if (several_ && message) {
         sent.push_back(std::move(block));
         continue;
@@ -137,9 +146,12 @@ class Drawing {
     }
   }
 
-  void Rect(const std::string& kind, double begin, double seconds, double y, double height, const std::string& what, double gap) {
-    absl::StrAppendFormat(&svg_, "<rect class=\"%s\" x=\"%.2f\" y=\"%.0f\" width=\"%.2f\" height=\"%.0f\"><title>%s</title></rect>\n",
-                          kind, kLeft + begin * scale_, y, std::max(height < kLane ? 1.0 : 0.2, seconds * scale_ - gap), height, Escape(what));
+  void Rect(const std::string& kind, double begin, double seconds, double y, double height, const std::string& what,
+            double gap) {
+    absl::StrAppendFormat(
+        &svg_, "<rect class=\"%s\" x=\"%.2f\" y=\"%.0f\" width=\"%.2f\" height=\"%.0f\"><title>%s</title></rect>\n",
+        kind, kLeft + begin * scale_, y, std::max(height < kLane ? 1.0 : 0.2, seconds * scale_ - gap), height,
+        Escape(what));
   }
 
   const PipelineProgram& program_;

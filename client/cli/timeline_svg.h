@@ -8,8 +8,8 @@
 
 namespace omserve::cli {
 
-// The events that `simulation` recorded of runs of `program`. Blocks have the classes mat, norm, move, other and comm. With
-// several runs a strip above each lane tells them apart, and one below shows what its stage sends meanwhile.
+// The events that `simulation` recorded of runs of `program`. Blocks have the classes mat, norm, move, other and comm.
+// With several runs a strip above each lane tells them apart, and one below shows what its stage sends meanwhile.
 std::string TimelineSvg(const PipelineProgram& program, const Simulation& simulation);
 
 // `text` with the characters that mean something in HTML escaped.

@@ -38,8 +38,8 @@ absl::StatusOr<std::vector<Crossing>> FindCrossings(const Graph& graph, const Cl
         planner = std::make_unique<TransferPlanner>(*resharders[from], *resharders[to], plan.stages[from],
                                                     plan.stages[to], cluster);
       }
-      const Transfer& transfer = planner->Best(ProducedSharding(graph, plan, input),
-                                               strategy->second.inputs[i], graph.desc(input));
+      const Transfer& transfer =
+          planner->Best(ProducedSharding(graph, plan, input), strategy->second.inputs[i], graph.desc(input));
       if (transfer.sources.empty()) {
         return absl::InternalError(absl::StrCat("input ", i, " of node '", node.name(), "' cannot be sent"));
       }
@@ -57,8 +57,8 @@ absl::StatusOr<std::vector<Crossing>> FindCrossings(const Graph& graph, const Cl
   return crossings;
 }
 
-const Crossing* NearestCrossing(const std::vector<Crossing>& crossings, ValueId value, int stage, const Sharding& wanted,
-                                const TensorDesc& desc, Resharder& resharder) {
+const Crossing* NearestCrossing(const std::vector<Crossing>& crossings, ValueId value, int stage,
+                                const Sharding& wanted, const TensorDesc& desc, Resharder& resharder) {
   const Crossing* nearest = nullptr;
   double seconds = 0;
   for (const Crossing& crossing : crossings) {

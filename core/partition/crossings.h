@@ -1,5 +1,5 @@
-// Crossings: the values that go from one pipeline stage to another under a plan. The lowering emits a message per crossing
-// and receiving rank, the simulator takes its time for them.
+// Crossings: the values that go from one pipeline stage to another under a plan. The lowering emits a message per
+// crossing and receiving rank, the simulator takes its time for them.
 #ifndef OMSERVE_CORE_PARTITION_CROSSINGS_H_
 #define OMSERVE_CORE_PARTITION_CROSSINGS_H_
 
@@ -22,16 +22,16 @@ struct Crossing {
   Transfer transfer;
 };
 
-// All, in the order in which they are made. `resharders`: per stage; `order`: of the graph's nodes. INVALID_ARGUMENT for
-// values that flow to an earlier stage.
+// All, in the order in which they are made. `resharders`: per stage; `order`: of the graph's nodes. INVALID_ARGUMENT
+// for values that flow to an earlier stage.
 absl::StatusOr<std::vector<Crossing>> FindCrossings(const Graph& graph, const Cluster& cluster, const Plan& plan,
                                                     const std::vector<std::unique_ptr<Resharder>>& resharders,
                                                     const std::vector<int32_t>& order);
 
-// Of the crossings, the one from which `stage` reads `value` as `wanted`: several cuts may have come, and the nearest is
-// taken. nullptr when the value did not cross.
-const Crossing* NearestCrossing(const std::vector<Crossing>& crossings, ValueId value, int stage, const Sharding& wanted,
-                                const TensorDesc& desc, Resharder& resharder);
+// Of the crossings, the one from which `stage` reads `value` as `wanted`: several cuts may have come, and the nearest
+// is taken. nullptr when the value did not cross.
+const Crossing* NearestCrossing(const std::vector<Crossing>& crossings, ValueId value, int stage,
+                                const Sharding& wanted, const TensorDesc& desc, Resharder& resharder);
 
 }  // namespace omserve
 

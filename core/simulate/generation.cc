@@ -29,20 +29,21 @@ absl::StatusOr<double> TokenSeconds(const PipelineProgram& program, int micro_ba
 
 absl::StatusOr<GenerationTimes> PredictGeneration(const Generation& generation) {
   if (generation.in_length < 1 || generation.out_length < 1 || generation.decode_micro_batches < 1) {
-    return absl::InvalidArgumentError(absl::StrCat("a generation has a prompt, an answer and micro-batches of at least 1, not ",
-                                                   generation.in_length, ", ", generation.out_length, ", ",
-                                                   generation.decode_micro_batches));
+    return absl::InvalidArgumentError(
+        absl::StrCat("a generation has a prompt, an answer and micro-batches of at least 1, not ", generation.in_length,
+                     ", ", generation.out_length, ", ", generation.decode_micro_batches));
   }
   GenerationTimes times;
-  ASSIGN_OR_RETURN(times.prefill_seconds, MicroBatchedSeconds(generation.prefill, generation.prefill_micro_batches,
-                                                              generation.overlap_sends));
+  ASSIGN_OR_RETURN(times.prefill_seconds,
+                   MicroBatchedSeconds(generation.prefill, generation.prefill_micro_batches, generation.overlap_sends));
   times.seconds = times.prefill_seconds;
   if (generation.out_length == 1) return times;
   if (generation.decode.empty()) return absl::InvalidArgumentError("answers of several tokens need a decode program");
   for (size_t i = 0; i < generation.decode.size(); ++i) {
     if (i > 0 && generation.decode[i].past <= generation.decode[i - 1].past) {
       return absl::InvalidArgumentError(absl::StrCat("decode programs come by increasing past, not ",
-                                                     generation.decode[i - 1].past, " and then ", generation.decode[i].past));
+                                                     generation.decode[i - 1].past, " and then ",
+                                                     generation.decode[i].past));
     }
     const auto token_seconds = generation.tokens_in_step ? MicroBatchedSeconds : TokenSeconds;
     ASSIGN_OR_RETURN(const double seconds, token_seconds(generation.decode[i].program, generation.decode_micro_batches,

@@ -20,7 +20,8 @@ PipelineProgram Stages(int count, double seconds) {
 }
 
 TEST(GenerationTest, OneDeviceAddsUpItsTokens) {
-  Generation generation{.prefill = Stages(1, 10), .decode = {{4, Stages(1, 1)}, {8, Stages(1, 3)}}, .in_length = 4, .out_length = 5};
+  Generation generation{
+      .prefill = Stages(1, 10), .decode = {{4, Stages(1, 1)}, {8, Stages(1, 3)}}, .in_length = 4, .out_length = 5};
   const GenerationTimes times = PredictGeneration(generation).value();
   EXPECT_DOUBLE_EQ(times.prefill_seconds, 10);
   // With 4, 5, 6 and 7 positions before them.
@@ -31,8 +32,10 @@ TEST(GenerationTest, OneDeviceAddsUpItsTokens) {
 }
 
 TEST(GenerationTest, LinesGoOnBesideWhatIsGiven) {
-  const Generation generation{
-      .prefill = Stages(1, 0), .decode = {{10, Stages(1, 1)}, {20, Stages(1, 2)}, {40, Stages(1, 6)}}, .in_length = 50, .out_length = 2};
+  const Generation generation{.prefill = Stages(1, 0),
+                              .decode = {{10, Stages(1, 1)}, {20, Stages(1, 2)}, {40, Stages(1, 6)}},
+                              .in_length = 50,
+                              .out_length = 2};
   EXPECT_DOUBLE_EQ(PredictGeneration(generation)->decode_seconds, 8);
 }
 

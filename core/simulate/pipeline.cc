@@ -113,7 +113,8 @@ class Simulator {
             absl::StrCat("run ", r, " has program ", runs_[r].program, "; there are ", programs_.size()));
       }
       if (runs_[r].after >= static_cast<int>(r)) {
-        return absl::InvalidArgumentError(absl::StrCat("run ", r, " waits for run ", runs_[r].after, ", which is not earlier"));
+        return absl::InvalidArgumentError(
+            absl::StrCat("run ", r, " waits for run ", runs_[r].after, ", which is not earlier"));
       }
     }
     return absl::OkStatus();
@@ -260,7 +261,8 @@ absl::StatusOr<SteadyState> FindSteadyState(const PipelineProgram& program, bool
     for (const auto& steps : program.stages) {
       for (const SimulatedStep& step : steps) {
         if (step.kind != Kind::kSend) continue;
-        if (static_cast<size_t>(step.channel) >= seconds_of.size()) seconds_of.resize(static_cast<size_t>(step.channel) + 1);
+        if (static_cast<size_t>(step.channel) >= seconds_of.size())
+          seconds_of.resize(static_cast<size_t>(step.channel) + 1);
         seconds_of[static_cast<size_t>(step.channel)] = step.seconds;
       }
     }

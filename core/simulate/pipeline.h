@@ -29,8 +29,8 @@ struct PipelineProgram {
   std::vector<std::vector<SimulatedStep>> stages;
 };
 
-// One run: of a model on one batch, a micro-batch of it, or one token of a sequence. Every stage takes runs in the order
-// in which they are listed.
+// One run: of a model on one batch, a micro-batch of it, or one token of a sequence. Every stage takes runs in the
+// order in which they are listed.
 struct SimulatedRun {
   int program = 0;     // which of the programs
   double arrival = 0;  // it begins nowhere before this

@@ -78,7 +78,8 @@ TEST(PipelineTest, TokensOfASequenceWaitForEachOther) {
 
 TEST(PipelineTest, RunsBeginWhenTheyArriveAndInTheirOrder) {
   const Simulation all =
-      SimulateRuns({Line({1, 2}, {0}), Line({5, 1}, {0})}, {{.program = 1}, {.arrival = 9}}, {.recorded_runs = 1}).value();
+      SimulateRuns({Line({1, 2}, {0}), Line({5, 1}, {0})}, {{.program = 1}, {.arrival = 9}}, {.recorded_runs = 1})
+          .value();
   EXPECT_NEAR(all.runs[0].end, 6, kClose);
   EXPECT_NEAR(all.runs[1].begin, 9, kClose);
   EXPECT_NEAR(all.runs[1].end, 12, kClose);
@@ -92,10 +93,9 @@ TEST(PipelineTest, RunsBeginWhenTheyArriveAndInTheirOrder) {
 TEST(PipelineTest, AValueForALateStageHoldsNobodyUpWhenSendsAreBuffered) {
   // Stage 0 sends to both others; stage 2 takes its message with that of stage 1.
   PipelineProgram program;
-  program.stages = {
-      {{Kind::kCompute, 1, -1, "a"}, {Kind::kSend, 0.1, 0, "a"}, {Kind::kSend, 0.1, 1, "a"}},
-      {{Kind::kReceive, 0, 0, "a"}, {Kind::kCompute, 1, -1, "b"}, {Kind::kSend, 0.1, 2, "b"}},
-      {{Kind::kReceive, 0, 1, "a"}, {Kind::kReceive, 0, 2, "b"}, {Kind::kCompute, 1, -1, "c"}}};
+  program.stages = {{{Kind::kCompute, 1, -1, "a"}, {Kind::kSend, 0.1, 0, "a"}, {Kind::kSend, 0.1, 1, "a"}},
+                    {{Kind::kReceive, 0, 0, "a"}, {Kind::kCompute, 1, -1, "b"}, {Kind::kSend, 0.1, 2, "b"}},
+                    {{Kind::kReceive, 0, 1, "a"}, {Kind::kReceive, 0, 2, "b"}, {Kind::kCompute, 1, -1, "c"}}};
   EXPECT_NEAR(MicroBatchedSeconds(program, 1, true).value(), 1 + 0.1 + 1 + 0.1 + 1, kClose);
   EXPECT_NEAR(FindSteadyState(program, true)->seconds_between_answers, 1, kClose);
   EXPECT_GE(FindSteadyState(program, false)->seconds_between_answers, 1.2);
@@ -107,7 +107,8 @@ TEST(PipelineTest, WhatCannotBeSimulatedIsRefused) {
   EXPECT_THAT(std::string(FindSteadyState(lonely, true).status().message()), HasSubstr("never received"));
   // Each stage first waits for the other.
   PipelineProgram circle;
-  circle.stages = {{{Kind::kReceive, 0, 0, "x"}, {Kind::kSend, 1, 1, "y"}}, {{Kind::kReceive, 0, 1, "y"}, {Kind::kSend, 1, 0, "x"}}};
+  circle.stages = {{{Kind::kReceive, 0, 0, "x"}, {Kind::kSend, 1, 1, "y"}},
+                   {{Kind::kReceive, 0, 1, "y"}, {Kind::kSend, 1, 0, "x"}}};
   for (bool overlap : {false, true}) {
     const absl::Status status = MicroBatchedSeconds(circle, 1, overlap).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
@@ -128,11 +129,13 @@ TEST(PipelineTest, RandomLinesKeepTheirBounds) {
     std::generate(seconds.begin(), seconds.end(), draw);
     std::generate(messages.begin(), messages.end(), draw);
     const PipelineProgram program = Line(seconds, messages);
-    const double sum = std::accumulate(seconds.begin(), seconds.end(), 0.0) + std::accumulate(messages.begin(), messages.end(), 0.0);
+    const double sum =
+        std::accumulate(seconds.begin(), seconds.end(), 0.0) + std::accumulate(messages.begin(), messages.end(), 0.0);
     double slowest = 0, slowest_occupied = 0;
     for (size_t s = 0; s < seconds.size(); ++s) {
       slowest = std::max({slowest, seconds[s], s < messages.size() ? messages[s] : 0});
-      slowest_occupied = std::max(slowest_occupied, seconds[s] + (s > 0 ? messages[s - 1] : 0) + (s < messages.size() ? messages[s] : 0));
+      slowest_occupied = std::max(slowest_occupied,
+                                  seconds[s] + (s > 0 ? messages[s - 1] : 0) + (s < messages.size() ? messages[s] : 0));
     }
     EXPECT_NEAR(FindSteadyState(program, true)->seconds_between_answers, slowest, kClose) << seed;
     EXPECT_NEAR(FindSteadyState(program, false)->seconds_between_answers, slowest_occupied, kClose) << seed;

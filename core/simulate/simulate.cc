@@ -23,12 +23,7 @@ class StageProgram {
  public:
   StageProgram(const Graph& graph, const Plan& plan, const std::vector<Crossing>& crossings,
                const std::vector<WeightGather>& gathers, Resharder& resharder, int stage)
-      : graph_(graph),
-        plan_(plan),
-        crossings_(crossings),
-        gathers_(gathers),
-        resharder_(resharder),
-        stage_(stage) {}
+      : graph_(graph), plan_(plan), crossings_(crossings), gathers_(gathers), resharder_(resharder), stage_(stage) {}
 
   void AddReceives() {
     for (size_t tag = 0; tag < crossings_.size(); ++tag) {
@@ -47,8 +42,7 @@ class StageProgram {
       if (!value.valid()) continue;
       const Sharding& wanted = strategy.inputs[static_cast<size_t>(i)];
       if (plan_.strategies.contains(value.node) && plan_.stage(value.node) != stage_) {
-        const Crossing* nearest =
-            NearestCrossing(crossings_, value, stage_, wanted, graph_.desc(value), resharder_);
+        const Crossing* nearest = NearestCrossing(crossings_, value, stage_, wanted, graph_.desc(value), resharder_);
         produced_[value] = nearest->transfer.received;
       }
       Get(value, wanted);
@@ -99,9 +93,8 @@ class StageProgram {
       const WeightGather& gather = gathers_[next_gather_];
       const Strategy& strategy = plan_.strategies.at(gather.node);
       const ValueId weight = graph_.node(gather.node)->input(gather.input);
-      const ReshardPath path =
-          resharder_.Path(HeldAs(strategy, gather.input), strategy.inputs[static_cast<size_t>(gather.input)],
-                          graph_.desc(weight));
+      const ReshardPath path = resharder_.Path(HeldAs(strategy, gather.input),
+                                               strategy.inputs[static_cast<size_t>(gather.input)], graph_.desc(weight));
       for (const ReshardStep& step : path.steps) {
         Add(Kind::kCollective, step.seconds, graph_.node(weight.node)->name(), Describe(step));
       }
@@ -132,8 +125,8 @@ class StageProgram {
   const int stage_;
   absl::flat_hash_set<std::pair<ValueId, Sharding>> held_;
   absl::flat_hash_map<ValueId, Sharding> produced_;  // where readers start from
-  size_t position_ = 0;     // of the next operator
-  size_t next_gather_ = 0;  // among gathers_
+  size_t position_ = 0;                              // of the next operator
+  size_t next_gather_ = 0;                           // among gathers_
   std::vector<SimulatedStep> steps_;
 };
 
@@ -172,8 +165,8 @@ absl::StatusOr<PlanSimulation> SimulatePlan(const Graph& graph, const Cluster& c
   PlanSimulation simulation;
   simulation.replicas = plan.num_replicas();
   ASSIGN_OR_RETURN(simulation.program, ProgramOf(graph, cluster, plan));
-  ASSIGN_OR_RETURN(simulation.alone,
-                   SimulateRuns({simulation.program}, std::vector<SimulatedRun>(1), {.recorded_runs = std::min(1, options.drawn_runs)}));
+  ASSIGN_OR_RETURN(simulation.alone, SimulateRuns({simulation.program}, std::vector<SimulatedRun>(1),
+                                                  {.recorded_runs = std::min(1, options.drawn_runs)}));
   simulation.latency = simulation.alone.seconds;
   ASSIGN_OR_RETURN(simulation.steady, FindSteadyState(simulation.program, /*overlap_sends=*/false));
   ASSIGN_OR_RETURN(simulation.overlapped, FindSteadyState(simulation.program, /*overlap_sends=*/true));
@@ -183,8 +176,8 @@ absl::StatusOr<PlanSimulation> SimulatePlan(const Graph& graph, const Cluster& c
   ASSIGN_OR_RETURN(simulation.request_seconds, MicroBatchedSeconds(simulation.program, most, /*overlap_sends=*/true));
   if (options.drawn_runs > 0) {
     const std::vector<SimulatedRun> runs(static_cast<size_t>(options.drawn_runs));
-    ASSIGN_OR_RETURN(simulation.under_way,
-                     SimulateRuns({simulation.program}, runs, {.overlap_sends = true, .recorded_runs = options.drawn_runs}));
+    ASSIGN_OR_RETURN(simulation.under_way, SimulateRuns({simulation.program}, runs,
+                                                        {.overlap_sends = true, .recorded_runs = options.drawn_runs}));
   }
   return simulation;
 }

@@ -1,6 +1,6 @@
-// Predicting what a plan does, without devices: how long a run takes, how many runs a second the pipeline answers, where
-// it waits. A stage's program has the operators, reshards and messages that the lowering emits for it, in that order,
-// at the prices by which the plan was chosen.
+// Predicting what a plan does, without devices: how long a run takes, how many runs a second the pipeline answers,
+// where it waits. A stage's program has the operators, reshards and messages that the lowering emits for it, in that
+// order, at the prices by which the plan was chosen.
 #ifndef OMSERVE_CORE_SIMULATE_SIMULATE_H_
 #define OMSERVE_CORE_SIMULATE_SIMULATE_H_
 

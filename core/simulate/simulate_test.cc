@@ -48,7 +48,8 @@ TEST(SimulateTest, ARunThatIsAloneTakesThePredictedTime) {
     options.stages = stages;
     const absl::StatusOr<Plan> plan = MakePlan(graph, cluster, options);
     ASSERT_TRUE(plan.ok()) << plan.status();
-    const absl::StatusOr<PlanSimulation> simulation = SimulatePlan(graph, cluster, *plan, {.micro_batches = 4, .drawn_runs = 3});
+    const absl::StatusOr<PlanSimulation> simulation =
+        SimulatePlan(graph, cluster, *plan, {.micro_batches = 4, .drawn_runs = 3});
     ASSERT_TRUE(simulation.ok()) << simulation.status();
     const double shared = SharedSeconds(*ExplainPlan(graph, cluster, *plan));
     EXPECT_LE(simulation->latency, plan->seconds - shared + 1e-12);
@@ -60,7 +61,7 @@ TEST(SimulateTest, ARunThatIsAloneTakesThePredictedTime) {
     EXPECT_LE(simulation->overlapped.seconds_between_answers, simulation->steady.seconds_between_answers + 1e-12);
     EXPECT_GE(simulation->request_seconds, 3 * simulation->overlapped.seconds_between_answers);
     EXPECT_LE(simulation->request_seconds, 4 * simulation->latency + 1e-12);
-    EXPECT_EQ(simulation->request_seconds < 3.9 * simulation->latency, stages > 1);
+    EXPECT_EQ(simulation->request_seconds<3.9 * simulation->latency, stages> 1);
     EXPECT_EQ(simulation->under_way.runs.size(), 3u);
     EXPECT_EQ(simulation->under_way.events.back().run, 2);
   }
@@ -98,12 +99,16 @@ TEST(SimulateTest, ProgramsHaveTheStepsOfTheSlices) {
         if (type.rfind("Hcom", 0) != 0) continue;
         ++emitted[type];
         // Those of operators that communicate inside are named after what they do, those of reshards after their type.
-        inside += type != "HcomSend" && type != "HcomReceive" && slice.node(id)->name().find("/Hcom") == std::string::npos;
+        inside +=
+            type != "HcomSend" && type != "HcomReceive" && slice.node(id)->name().find("/Hcom") == std::string::npos;
       }
       EXPECT_EQ(received, emitted["HcomReceive"]);
-      EXPECT_GE(sent, plan->stages[static_cast<size_t>(stage)].size() == 1 && plan->num_stages() == 2 ? std::min(1, emitted["HcomSend"]) : 0);
+      EXPECT_GE(sent, plan->stages[static_cast<size_t>(stage)].size() == 1 && plan->num_stages() == 2
+                          ? std::min(1, emitted["HcomSend"])
+                          : 0);
       int steps = 0;
-      for (const char* type : {"HcomAllReduce", "HcomAllGather", "HcomReduceScatter", "HcomAllToAll"}) steps += emitted[type];
+      for (const char* type : {"HcomAllReduce", "HcomAllGather", "HcomReduceScatter", "HcomAllToAll"})
+        steps += emitted[type];
       EXPECT_EQ(in_program, steps - inside);
       collectives += in_program;
       messages += received;
@@ -116,7 +121,8 @@ TEST(SimulateTest, ProgramsHaveTheStepsOfTheSlices) {
     double slowest = 0;
     for (const auto& steps : program->stages) {
       double busy = 0;
-      for (const SimulatedStep& step : steps) busy += step.kind == Kind::kReceive || step.kind == Kind::kSend ? 0 : step.seconds;
+      for (const SimulatedStep& step : steps)
+        busy += step.kind == Kind::kReceive || step.kind == Kind::kSend ? 0 : step.seconds;
       slowest = std::max(slowest, busy);
     }
     EXPECT_GE(alone, slowest - 1e-9);

@@ -6,7 +6,6 @@
 #include <cstdlib>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "core/simulate/generation.h"
 #include "tests/perf/prediction/least_squares.h"
 
@@ -20,11 +19,12 @@ constexpr int64_t kVocabulary = 51200;
 constexpr char kProduct[] = "MatMulV2", kScores[] = "BatchMatMulV2", kAttention[] = "IncreFlashAttention";
 constexpr const char* kMoving[] = {"Add", "Gelu", "LayerNormV4", "SoftmaxV2", "Transpose"};
 
-// Links and devices do not depend on their number: the rates of a cluster of one, by which groups of any size are priced.
+// Rates of devices and links do not depend on how many there are: a cluster of one prices groups of any size.
+constexpr char kCluster[] = R"({"cluster": [{"cluster_nodes": [{"node_id": 0, "item_list": [{"item_id": 0}]}]}],
+                               "item_def": [{"item_type": "A100"}]})";
+
 Cluster ClusterOf(const GptRates& rates) {
-  static const Cluster* const kBare = new Cluster(
-      Cluster::FromJson(absl::StrCat(R"({"cluster":[{"cluster_nodes":[{"node_id":0,"item_list":[{"item_id":0}]}]}],"item_def":[{"item_type":")",
-                                     kDevice, R"("}]})"), "cluster").value());
+  static const Cluster* const kBare = new Cluster(Cluster::FromJson(kCluster, "cluster").value());
   Cluster cluster = *kBare;
   const absl::Status status = cluster.ApplyCosts(rates.ToCostFile().ToJson(), "fitted rates");
   if (!status.ok()) {
@@ -123,70 +123,6 @@ class Gpt {
   ConcurrentGroup group_;  // of one stage
 };
 
-std::vector<double*> Fields(GptRates& r) {
-  return {&r.product.flops_per_second, &r.product.bytes_per_second, &r.product.start_seconds, &r.product.half_rows,
-          &r.product.half_columns, &r.product.half_inner, &r.moved_bytes_per_second, &r.cache_bytes_per_second, &r.collective_start,
-          &r.inside.alpha_seconds, &r.inside.beta_seconds_per_byte, &r.between.alpha_seconds,
-          &r.between.beta_seconds_per_byte, &r.token_seconds, &r.sequence_token_seconds, &r.request_seconds};
-}
-
-}  // namespace
-
-const std::vector<std::string>& GptRates::Names() {
-  static const auto* const kNames = new std::vector<std::string>{
-      "peak flop/s", "memory B/s", "operator start s", "half rows", "half columns", "half inner", "moved B/s", "cache B/s",
-      "collective start s", "alpha in node s", "beta in node s/B", "alpha between s", "beta between s/B", "token s",
-      "sequence token s", "request s"};
-  return *kNames;
-}
-
-std::vector<double> GptRates::ToLogs() const {
-  GptRates copy = *this;
-  std::vector<double> logs;
-  for (double* field : Fields(copy)) logs.push_back(std::log(*field));
-  return logs;
-}
-
-GptRates GptRates::FromLogs(const std::vector<double>& logs) {
-  GptRates rates;
-  const std::vector<double*> fields = Fields(rates);
-  for (size_t i = 0; i < fields.size(); ++i) *fields[i] = std::exp(logs[i]);
-  return rates;
-}
-
-GptRates GptRates::DataSheet() {
-  GptRates rates;
-  rates.product = {.flops_per_second = 0.8 * 312e12, .bytes_per_second = 0.8 * 2039e9, .start_seconds = 3e-6, .half_rows = 64,
-                   .half_columns = 128, .half_inner = 128};
-  rates.moved_bytes_per_second = 0.8 * 2039e9;
-  rates.cache_bytes_per_second = 0.7 * 2039e9;
-  rates.collective_start = 10e-6;
-  rates.inside = {5e-6, 1 / 200e9};
-  rates.between = {10e-6, 1 / 20e9};
-  rates.token_seconds = 300e-6;
-  rates.sequence_token_seconds = 2e-6;
-  rates.request_seconds = 1e-3;
-  return rates;
-}
-
-CostFile GptRates::ToCostFile() const {
-  CostFile file;
-  CostFile::Device& device = file.devices[kDevice];
-  device.rates = {{"flops_per_second", product.flops_per_second}, {"bytes_per_second", product.bytes_per_second},
-                  {"start_seconds", product.start_seconds},       {"half_rows", product.half_rows},
-                  {"half_columns", product.half_columns},         {"half_inner", product.half_inner}};
-  for (const char* type : kMoving) device.operators[type].rates = {{"bytes_per_second", moved_bytes_per_second}};
-  device.operators[kAttention].rates = {{"bytes_per_second", cache_bytes_per_second}};
-  for (const auto& [level, link] : {std::pair<CostFile::Level*, const LinkCost*>{&file.intra_node, &inside}, {&file.inter_node, &between}}) {
-    level->alpha_seconds = link->alpha_seconds;
-    level->bytes_per_second = 1 / link->beta_seconds_per_byte;
-    level->gamma_seconds_per_byte = 0;  // in the bandwidth
-  }
-  return file;
-}
-
-namespace {
-
 double PredictOn(const GptRates& rates, const Cluster& cluster, const LatencyRow& row) {
   const Gpt gpt(rates, cluster, row);
   // Micro-batches as the system that was measured makes them.
@@ -218,7 +154,84 @@ double PredictOn(const GptRates& rates, const Cluster& cluster, const LatencyRow
   return times->seconds + rates.request_seconds;
 }
 
+std::vector<double*> Fields(GptRates& r) {
+  return {&r.product.flops_per_second,
+          &r.product.bytes_per_second,
+          &r.product.start_seconds,
+          &r.product.half_rows,
+          &r.product.half_columns,
+          &r.product.half_inner,
+          &r.moved_bytes_per_second,
+          &r.cache_bytes_per_second,
+          &r.collective_start,
+          &r.inside.alpha_seconds,
+          &r.inside.beta_seconds_per_byte,
+          &r.between.alpha_seconds,
+          &r.between.beta_seconds_per_byte,
+          &r.token_seconds,
+          &r.sequence_token_seconds,
+          &r.request_seconds};
+}
+
 }  // namespace
+
+const std::vector<std::string>& GptRates::Names() {
+  static const auto* const kNames = new std::vector<std::string>{
+      "peak flop/s",      "memory B/s", "operator start s",   "half rows",       "half columns",     "half inner",
+      "moved B/s",        "cache B/s",  "collective start s", "alpha in node s", "beta in node s/B", "alpha between s",
+      "beta between s/B", "token s",    "sequence token s",   "request s"};
+  return *kNames;
+}
+
+std::vector<double> GptRates::ToLogs() const {
+  GptRates copy = *this;
+  std::vector<double> logs;
+  for (double* field : Fields(copy)) logs.push_back(std::log(*field));
+  return logs;
+}
+
+GptRates GptRates::FromLogs(const std::vector<double>& logs) {
+  GptRates rates;
+  const std::vector<double*> fields = Fields(rates);
+  for (size_t i = 0; i < fields.size(); ++i) *fields[i] = std::exp(logs[i]);
+  return rates;
+}
+
+GptRates GptRates::DataSheet() {
+  GptRates rates;
+  rates.product = {.flops_per_second = 0.8 * 312e12,
+                   .bytes_per_second = 0.8 * 2039e9,
+                   .start_seconds = 3e-6,
+                   .half_rows = 64,
+                   .half_columns = 128,
+                   .half_inner = 128};
+  rates.moved_bytes_per_second = 0.8 * 2039e9;
+  rates.cache_bytes_per_second = 0.7 * 2039e9;
+  rates.collective_start = 10e-6;
+  rates.inside = {5e-6, 1 / 200e9};
+  rates.between = {10e-6, 1 / 20e9};
+  rates.token_seconds = 300e-6;
+  rates.sequence_token_seconds = 2e-6;
+  rates.request_seconds = 1e-3;
+  return rates;
+}
+
+CostFile GptRates::ToCostFile() const {
+  CostFile file;
+  CostFile::Device& device = file.devices[kDevice];
+  device.rates = {{"flops_per_second", product.flops_per_second}, {"bytes_per_second", product.bytes_per_second},
+                  {"start_seconds", product.start_seconds},       {"half_rows", product.half_rows},
+                  {"half_columns", product.half_columns},         {"half_inner", product.half_inner}};
+  for (const char* type : kMoving) device.operators[type].rates = {{"bytes_per_second", moved_bytes_per_second}};
+  device.operators[kAttention].rates = {{"bytes_per_second", cache_bytes_per_second}};
+  for (const auto& [level, link] :
+       {std::pair<CostFile::Level*, const LinkCost*>{&file.intra_node, &inside}, {&file.inter_node, &between}}) {
+    level->alpha_seconds = link->alpha_seconds;
+    level->bytes_per_second = 1 / link->beta_seconds_per_byte;
+    level->gamma_seconds_per_byte = 0;  // in the bandwidth
+  }
+  return file;
+}
 
 double PredictSeconds(const GptRates& rates, const LatencyRow& row) { return PredictOn(rates, ClusterOf(rates), row); }
 

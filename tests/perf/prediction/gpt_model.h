@@ -1,5 +1,5 @@
-// A GPT's programs (core/simulate) from a handful of rates: operators and collectives as core/cluster prices them, stages
-// by the simulator.
+// A GPT's programs (core/simulate) from a handful of rates: operators and collectives as core/cluster prices them,
+// stages by the simulator.
 #ifndef OMSERVE_TESTS_PERF_PREDICTION_GPT_MODEL_H_
 #define OMSERVE_TESTS_PERF_PREDICTION_GPT_MODEL_H_
 
@@ -14,13 +14,13 @@ namespace omserve::prediction {
 
 // What is fitted. Seconds, bytes and flops. All but the last four are what a cost file says of a device and its links.
 struct GptRates {
-  OperatorRates product;               // of the device: what matrix products reach
-  double moved_bytes_per_second = 0;   // element-wise operators, norms, softmax
-  double cache_bytes_per_second = 0;   // keys and values of earlier positions
-  LinkCost inside, between;            // a node; several nodes
-  double collective_start = 0;         // of any collective
-  double token_seconds = 0;            // per token: sampling, the host
-  double sequence_token_seconds = 0;   // per token of each sequence: sampling
+  OperatorRates product;              // of the device: what matrix products reach
+  double moved_bytes_per_second = 0;  // element-wise operators, norms, softmax
+  double cache_bytes_per_second = 0;  // keys and values of earlier positions
+  LinkCost inside, between;           // a node; several nodes
+  double collective_start = 0;        // of any collective
+  double token_seconds = 0;           // per token: sampling, the host
+  double sequence_token_seconds = 0;  // per token of each sequence: sampling
   double request_seconds = 0;
 
   // As logarithms, for fitting; and back.

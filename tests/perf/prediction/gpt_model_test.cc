@@ -28,14 +28,16 @@ GptRates Truth() {
 // A table as it would be measured where the model is exact.
 std::string Table(const GptRates& truth) {
   std::string text = "# Models (heads, head size, layers): 20B (48,128,44); 350M (16,64,24).\n";
-  for (const auto& [model, layouts] : {std::pair<std::string, std::vector<int>>{"20B", {1, 2, 4, 8, 16}}, {"350M", {1}}}) {
+  for (const auto& [model, layouts] :
+       {std::pair<std::string, std::vector<int>>{"20B", {1, 2, 4, 8, 16}}, {"350M", {1}}}) {
     std::string heading = absl::StrCat("# GPT-", model, ": batch,in_len,out_len");
     for (int tensor : layouts) absl::StrAppend(&heading, ",TP", tensor);
     absl::StrAppend(&text, heading, model == "20B" ? ",TP8PP2" : "", "   (ms)\n");
     for (int64_t batch : {1, 4, 16, 64, 256}) {
       for (const auto& [in, out] : {std::pair<int64_t, int64_t>{20, 8}, {60, 20}, {128, 8}, {200, 200}}) {
         absl::StrAppend(&text, batch, ",", in, ",", out);
-        LatencyRow row{model, model == "20B" ? 48 : 16, model == "20B" ? 128 : 64, model == "20B" ? 44 : 24, batch, in, out};
+        LatencyRow row{model, model == "20B" ? 48 : 16, model == "20B" ? 128 : 64, model == "20B" ? 44 : 24, batch, in,
+                       out};
         for (int tensor : layouts) {
           row.tensor_parallel = tensor;
           absl::StrAppendFormat(&text, ",%.6f", 1e3 * PredictSeconds(truth, row));
@@ -115,12 +117,13 @@ TEST(LatencyTableTest, ReadsModelsLayoutsAndWhatDidNotFit) {
 
 TEST(LatencyTableTest, NamesTheLineThatIsWrong) {
   const std::string head = "# 1B (8,64,2)\n# GPT-1B: batch,in_len,out_len,TP1\n";
-  for (const auto& [text, what] : {std::pair<std::string, std::string>{"1,2,3,4\n", "table:1: a row before any heading"},
-                                   {head + "1,2,3\n", "table:3: expected 4 cells, found 3"},
-                                   {head + "0,2,3,4\n", "table:3: batch, in_len and out_len"},
-                                   {head + "1,2,3,fast\n", "table:3: 'fast' is no time"},
-                                   {"# GPT-2B: batch,in_len,out_len,TP1\n1,2,3,4\n", "of model 2B are not given"},
-                                   {"# GPT-2B: batch,in_len,out_len,wide\n", "column 'wide'"}}) {
+  for (const auto& [text, what] :
+       {std::pair<std::string, std::string>{"1,2,3,4\n", "table:1: a row before any heading"},
+        {head + "1,2,3\n", "table:3: expected 4 cells, found 3"},
+        {head + "0,2,3,4\n", "table:3: batch, in_len and out_len"},
+        {head + "1,2,3,fast\n", "table:3: 'fast' is no time"},
+        {"# GPT-2B: batch,in_len,out_len,TP1\n1,2,3,4\n", "of model 2B are not given"},
+        {"# GPT-2B: batch,in_len,out_len,wide\n", "column 'wide'"}}) {
     EXPECT_THAT(std::string(ParseLatencyTable(text, "table").status().message()), HasSubstr(what));
   }
 }

@@ -33,12 +33,14 @@ void PrintRows(const GptRates& rates, const std::vector<LatencyRow>& rows) {
   }
 }
 
-absl::Status Run(const std::string& path, const std::string& judge, const std::string& costs, int splits, bool print_rows) {
+absl::Status Run(const std::string& path, const std::string& judge, const std::string& costs, int splits,
+                 bool print_rows) {
   ASSIGN_OR_RETURN(const std::vector<LatencyRow> rows, ReadTable(path));
   const GptRates all = FitRates(rows);
   std::printf("%zu rows, %zu parameters; fitted on all rows:\n", rows.size(), GptRates::Names().size());
   const std::vector<double> logs = all.ToLogs();
-  for (size_t i = 0; i < logs.size(); ++i) std::printf("  %-20s %.4g\n", GptRates::Names()[i].c_str(), std::exp(logs[i]));
+  for (size_t i = 0; i < logs.size(); ++i)
+    std::printf("  %-20s %.4g\n", GptRates::Names()[i].c_str(), std::exp(logs[i]));
   std::printf("mean error on the rows of the fit: %.2f %%\n", 100 * MeanError(all, rows));
   if (!costs.empty()) RETURN_IF_ERROR(WriteFileAtomically(costs, all.ToCostFile().ToJson()));
   if (print_rows) PrintRows(all, rows);
@@ -62,7 +64,8 @@ absl::Status Run(const std::string& path, const std::string& judge, const std::s
     worst = std::max(worst, error);
   }
   if (splits > 0) {
-    std::printf("held-out mean error, %d random halves: %.2f %% (worst half %.2f %%)\n", splits, 100 * held_out, 100 * worst);
+    std::printf("held-out mean error, %d random halves: %.2f %% (worst half %.2f %%)\n", splits, 100 * held_out,
+                100 * worst);
   }
   std::set<std::string> groups;
   for (const LatencyRow& row : rows) groups.insert(row.Layout());
@@ -71,7 +74,8 @@ absl::Status Run(const std::string& path, const std::string& judge, const std::s
     std::vector<LatencyRow> fitted, judged;
     for (const LatencyRow& row : rows) (row.Layout() == group ? judged : fitted).push_back(row);
     if (fitted.empty()) continue;
-    std::printf("  %-14s %3zu rows  %.2f %%\n", group.c_str(), judged.size(), 100 * MeanError(FitRates(fitted), judged));
+    std::printf("  %-14s %3zu rows  %.2f %%\n", group.c_str(), judged.size(),
+                100 * MeanError(FitRates(fitted), judged));
   }
   return absl::OkStatus();
 }
@@ -85,8 +89,10 @@ int main(int argc, char** argv) {
   int splits = 20;
   bool rows = false;
   app.add_option("TABLE", table, "Measured latencies: CSV")->required()->check(CLI::ExistingFile);
-  app.add_option("--judge", judge, "Further measured latencies, to judge the fit on all of TABLE by")->check(CLI::ExistingFile);
-  app.add_option("--write-costs", costs, "Where to write what was fitted on all of TABLE, as a cost file of devices of type A100");
+  app.add_option("--judge", judge, "Further measured latencies, to judge the fit on all of TABLE by")
+      ->check(CLI::ExistingFile);
+  app.add_option("--write-costs", costs,
+                 "Where to write what was fitted on all of TABLE, as a cost file of devices of type A100");
   app.add_option("--splits", splits, "Random halves to judge by")->check(CLI::Range(0, 1000));
   app.add_flag("--rows", rows, "Print every row");
   CLI11_PARSE(app, argc, argv);

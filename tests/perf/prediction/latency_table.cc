@@ -72,7 +72,8 @@ absl::StatusOr<std::vector<LatencyRow>> ParseLatencyTable(absl::string_view text
       continue;
     }
     if (layouts.empty()) return error("a row before any heading with batch,in_len,out_len and the layouts");
-    if (!models.contains(model)) return error(absl::StrCat("heads, head size and layers of model ", model, " are not given"));
+    if (!models.contains(model))
+      return error(absl::StrCat("heads, head size and layers of model ", model, " are not given"));
     const std::vector<std::string> cells = absl::StrSplit(line, ',');
     if (cells.size() != 3 + layouts.size()) {
       return error(absl::StrCat("expected ", 3 + layouts.size(), " cells, found ", cells.size()));
