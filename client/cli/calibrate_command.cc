@@ -80,7 +80,7 @@ using CalibratedWorker = std::vector<CalibratedDevice>;
 absl::StatusOr<std::vector<CalibratedWorker>> LiveWorkers(const client::ClusterStatus& cluster) {
   std::vector<CalibratedWorker> workers;
   for (const client::WorkerStatus& worker : cluster.workers) {
-    if (!worker.alive) continue;
+    if (!worker.alive || worker.devices.empty()) continue;
     CalibratedWorker& entry = workers.emplace_back();
     for (const client::DeviceStatus& device : worker.devices) {
       ASSIGN_OR_RETURN(const LogicalDeviceId id, LogicalDeviceId::Parse(device.logical_id));
@@ -276,7 +276,8 @@ class Calibration {
       if (seconds > 0) return seconds;
     }
     return absl::AbortedError(absl::StrCat("a run of many ",
-                                           probe.what == Probe::What::kProduct      ? "matrix products"
+                                           probe.what == Probe::What::kProduct       ? "matrix products"
+                                           : probe.what == Probe::What::kConvolution ? "convolutions"
                                            : probe.what == Probe::What::kCollective ? absl::StrCat(ToString(probe.collective), "s")
                                                                                     : absl::StrCat(probe.type, "s"),
                                            " took no longer than one of few: the machine is too busy to measure; try again when it is idle"));

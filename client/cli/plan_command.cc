@@ -71,13 +71,6 @@ std::string Difference(double seconds, double before) {
   return absl::StrFormat("%s (%+.1f %%)", MillisecondsText(seconds), percent);
 }
 
-ModelInfo InputsAndOutputs(const Graph& graph) {
-  ModelInfo info;
-  for (int32_t id : graph.inputs()) info.inputs.push_back({graph.node(id)->name(), graph.node(id)->output()});
-  for (const GraphOutput& output : graph.outputs()) info.outputs.push_back({output.name, graph.desc(output.value)});
-  return info;
-}
-
 // What the plan would be on a cluster that differs in one thing.
 struct Change {
   std::string what;
@@ -251,7 +244,7 @@ absl::StatusOr<int> RunPlan(Session& session, const PlanArguments& arguments) {
   ASSIGN_OR_RETURN(const PlanReport report, ExplainPlan(graph, cluster, plan));
   PlanSimulationOptions simulate{.drawn_runs = arguments.html.empty() ? 0 : kDrawnRuns};
   if (options.global_batch_size) {
-    ASSIGN_OR_RETURN(simulate.micro_batches, CountMicroBatches(InputsAndOutputs(graph), *options.global_batch_size));
+    ASSIGN_OR_RETURN(simulate.micro_batches, CountMicroBatches(DescribeInputsAndOutputs(graph), *options.global_batch_size));
   }
   ASSIGN_OR_RETURN(const PlanSimulation simulation, SimulatePlan(graph, cluster, plan, simulate));
 

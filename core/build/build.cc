@@ -29,10 +29,8 @@ void Report(const ProgressFunction& progress, const char* phase, double fraction
 }
 
 ModelInfo DescribeModel(const Graph& graph, const std::string& name, const std::string& source) {
-  ModelInfo info;
+  ModelInfo info = DescribeInputsAndOutputs(graph);
   info.name = name;
-  for (int32_t id : graph.inputs()) info.inputs.push_back({graph.node(id)->name(), graph.node(id)->output()});
-  for (const GraphOutput& output : graph.outputs()) info.outputs.push_back({output.name, graph.desc(output.value)});
   info.build = {{"omserve_version", OMSERVE_VERSION}, {"source", std::filesystem::path(source).filename().string()}};
   return info;
 }

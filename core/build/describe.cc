@@ -29,6 +29,13 @@ SliceInfo DescribeSlice(const Graph& slice, std::vector<LogicalDeviceId> devices
   return info;
 }
 
+ModelInfo DescribeInputsAndOutputs(const Graph& graph) {
+  ModelInfo info;
+  for (int32_t id : graph.inputs()) info.inputs.push_back({graph.node(id)->name(), graph.node(id)->output()});
+  for (const GraphOutput& output : graph.outputs()) info.outputs.push_back({output.name, graph.desc(output.value)});
+  return info;
+}
+
 absl::StatusOr<int> CountMicroBatches(const ModelInfo& info, int64_t global_batch_size) {
   int64_t rows = -1;
   std::string first;

@@ -18,6 +18,9 @@ int64_t WeightBytes(const Graph& slice);
 // Name, devices and weights of a slice; its inputs are those of the model in order, its outputs are left to the caller.
 SliceInfo DescribeSlice(const Graph& slice, std::vector<LogicalDeviceId> devices);
 
+// Nothing but the inputs and outputs.
+ModelInfo DescribeInputsAndOutputs(const Graph& graph);
+
 // Of slices made by the user: those that share a collective run in step, what only messages connect may work on different
 // runs. The number of such parts.
 int CountStages(const SlicedModel& model);

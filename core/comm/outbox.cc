@@ -32,9 +32,9 @@ absl::Status Outbox::Send(int peer, MessageTag tag, const void* data, size_t byt
     thread_ = std::thread(&Outbox::Work, this);
     pthread_setname_np(thread_.native_handle(), "outbox");
   }
-  while (!worker_->StartBackgroundSend(peer, tag, data, bytes)) {
+  for (auto nap = kShortestNap; !worker_->StartBackgroundSend(peer, tag, data, bytes); nap = std::min(2 * nap, kLongestNap)) {
     RETURN_IF_ERROR(scope.Check(peer));
-    std::this_thread::sleep_for(kShortestNap);  // the thread is at it
+    std::this_thread::sleep_for(nap);  // the outbox' thread moves what is in the way
   }
   {
     std::lock_guard lock(mutex_);

@@ -4,8 +4,8 @@
 //
 // kO1: contraction, then exact variable elimination; memory rows by Lagrangian multipliers, and what gap these leave by
 //      labels of cost and memory. Fast; proves optimality when tables stay small.
-// kO2: as kO1, and what that leaves open goes to branch and bound, to an integer program (COIN-OR CBC) on cores of up to
-//      some 3e5 edge entries, and to message passing with block moves on bigger ones, until proven or the time is over.
+// kO2: as kO1, and what that leaves open goes to branch and bound, to an integer program (choices by COIN-OR CBC, proofs
+//      by our own prover) on cores that are small enough, and to message passing with block moves on bigger ones, until proven or the time is over.
 // Both return a choice however short the time is (a greedy one at worst), a certified lower bound and the truth about
 // exactness. The time that preparing, contracting and a greedy choice take, some passes over the tables, is not cut off.
 #ifndef OMSERVE_CORE_PARTITION_SEARCH_SOLVE_H_

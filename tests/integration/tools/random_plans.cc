@@ -17,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/base/status.h"
 #include "core/build/cut.h"
+#include "core/build/describe.h"
 #include "core/device/cpu/cpu_device.h"
 #include "core/om/om_file.h"
 #include "core/partition/testing/emulator.h"
@@ -50,14 +51,6 @@ absl::Status Compare(const std::string& output, const Tensor& want, const client
   return absl::OkStatus();
 }
 
-ModelInfo Describe(const Graph& graph) {
-  ModelInfo info;
-  info.name = "case";
-  for (int32_t id : graph.inputs()) info.inputs.push_back({graph.node(id)->name(), graph.node(id)->output()});
-  for (const GraphOutput& output : graph.outputs()) info.outputs.push_back({output.name, graph.desc(output.value)});
-  return info;
-}
-
 absl::Status RunCase(client::Client& service, int number, int devices, const std::string& folder, Coverage& coverage) {
   std::mt19937 rng(static_cast<uint32_t>(1000000 + number));
   const auto draw = [&](int least, int most) { return std::uniform_int_distribution<int>(least, most)(rng); };
@@ -76,7 +69,9 @@ absl::Status RunCase(client::Client& service, int number, int devices, const std
     std::vector<int>& taken = plan.replicas.emplace_back(static_cast<size_t>(per_replica));
     std::iota(taken.begin(), taken.end(), replica * per_replica);
   }
-  ASSIGN_OR_RETURN(const SlicedModel model, CutByPlan(graph, Describe(graph), cluster, plan));
+  ModelInfo info = DescribeInputsAndOutputs(graph);
+  info.name = "case";
+  ASSIGN_OR_RETURN(const SlicedModel model, CutByPlan(graph, std::move(info), cluster, plan));
   const std::string om = absl::StrCat(folder, "/case.om");
   RETURN_IF_ERROR(WriteOm(model, om));
   RETURN_IF_ERROR(service.Load(om).status());
