@@ -1,13 +1,13 @@
 #include "core/partition/search/contract.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <deque>
 #include <limits>
 #include <numeric>
 
 #include "core/base/status.h"
+#include "core/partition/search/memory_rows.h"
 
 namespace omserve {
 namespace {
@@ -32,39 +32,11 @@ struct Edge {
   std::vector<double> cost;
 };
 
-struct Usage {
-  bool alive = true;
-  int first = 0, end = 0;
-  std::vector<double> amount;
-};
-
-// The least of values[first, end), in constant time.
-class RangeMinimum {
- public:
-  explicit RangeMinimum(const std::vector<double>& values) {
-    level_.push_back(values);
-    for (size_t step = 1; 2 * step <= values.size(); step *= 2) {
-      const std::vector<double>& last = level_.back();
-      std::vector<double> next(last.size() - step);
-      for (size_t i = 0; i < next.size(); ++i) next[i] = std::min(last[i], last[i + step]);
-      level_.push_back(std::move(next));
-    }
-  }
-  double Of(int first, int end) const {
-    const int level = std::bit_width(static_cast<unsigned>(end - first)) - 1;
-    const std::vector<double>& values = level_[static_cast<size_t>(level)];
-    return std::min(values[static_cast<size_t>(first)], values[static_cast<size_t>(end - (1 << level))]);
-  }
-
- private:
-  std::vector<std::vector<double>> level_;  // minima of runs of 1, 2, 4 …
-};
-
 }  // namespace
 
 class Contractor {
  public:
-  Contractor(const CostNetwork& network, bool forbid) : forbid_(forbid), slack_(network.row_limit) {
+  Contractor(const CostNetwork& network, bool forbid) : forbid_(forbid), rows_(network.row_limit) {
     const int n = static_cast<int>(network.unary.size());
     variables_.resize(static_cast<size_t>(n));
     for (int v = 0; v < n; ++v) {
@@ -77,11 +49,8 @@ class Contractor {
     for (const CostNetwork::Edge& edge : network.edges) AddEdge(edge.a, edge.b, edge.cost);
     for (const CostNetwork::Usage& usage : network.usages) {
       if (usage.first_row == usage.end_row) continue;
-      variables_[usage.variable].usages.push_back(static_cast<int>(usages_.size()));
-      usages_.push_back({true, usage.first_row, usage.end_row, usage.amount});
+      variables_[usage.variable].usages.push_back(rows_.Add(usage.first_row, usage.end_row, usage.amount));
     }
-    row_number_.resize(slack_.size());
-    std::iota(row_number_.begin(), row_number_.end(), 0);
     result_.variables_ = n;
   }
 
@@ -158,7 +127,7 @@ class Contractor {
       FoldSingle(v);
       return absl::OkStatus();
     }
-    ShiftUsages(v);
+    rows_.Shift(variables_[v].usages);
     MoveEdgesIntoEnds(v);
     if (MergeFunction(v)) return absl::OkStatus();
     if (variables_[v].usages.empty() && variables_[v].edges.size() <= 2) Eliminate(v);
@@ -215,7 +184,7 @@ class Contractor {
       }
       values.resize(out);
     };
-    for (int id : variable.usages) compact(usages_[id].amount);
+    for (int id : variable.usages) compact(rows_[id].amount);
     compact(variable.unary);
     compact(variable.value);
     Touch(v);
@@ -253,49 +222,16 @@ class Contractor {
       for (size_t l = 0; l < other.size(); ++l) other.unary[l] += edge.cost[l];
       RemoveEdge(variable.edges.back());
     }
-    for (int id : variable.usages) TakeFromRows(usages_[id], usages_[id].amount[0]);
+    for (int id : variable.usages) rows_.Take(rows_[id], rows_[id].amount[0]);
     result_.steps_.push_back({v, {-1, -1}, 1, {variable.value[0]}});
     Bury(v);
   }
 
   void Bury(int v) {
     Variable& variable = variables_[v];
-    for (int id : variable.usages) usages_[id] = {false, 0, 0, {}};
+    for (int id : variable.usages) rows_[id] = {false, 0, 0, {}};
     variable = Variable{};
     variable.alive = variable.queued = false;
-  }
-
-  void TakeFromRows(const Usage& usage, double amount) {
-    for (int row = usage.first; amount != 0 && row < usage.end; ++row) slack_[row] -= amount;
-  }
-
-  // Usages keep only what exceeds the smallest of them; usages over the same rows become one, constant ones leave.
-  void ShiftUsages(int v) {
-    std::vector<int>& list = variables_[v].usages;
-    std::sort(list.begin(), list.end(), [&](int x, int y) {
-      return std::tuple(usages_[x].first, usages_[x].end, x) < std::tuple(usages_[y].first, usages_[y].end, y);
-    });
-    for (size_t i = 0, j = 1; j < list.size(); ++j) {
-      Usage& kept = usages_[list[i]];
-      Usage& gone = usages_[list[j]];
-      if (kept.first != gone.first || kept.end != gone.end) {
-        i = j;
-        continue;
-      }
-      for (size_t k = 0; k < kept.amount.size(); ++k) kept.amount[k] += gone.amount[k];
-      gone.alive = false;
-    }
-    std::erase_if(list, [&](int id) {
-      Usage& usage = usages_[id];
-      if (!usage.alive) return true;
-      const auto [least, most] = std::minmax_element(usage.amount.begin(), usage.amount.end());
-      const double shift = *least;
-      const bool constant = shift == *most;
-      TakeFromRows(usage, shift);
-      for (double& amount : usage.amount) amount -= shift;
-      if (constant) usage.alive = false;
-      return constant;
-    });
   }
 
   // Moves row and column minima of each edge into its ends; an edge of which nothing is left leaves.
@@ -363,8 +299,8 @@ class Contractor {
       }
       for (int usage : variables_[v].usages) {
         std::vector<double> amount(ku);
-        for (size_t l = 0; l < ku; ++l) amount[l] = usages_[usage].amount[f[l]];
-        usages_[usage].amount = std::move(amount);
+        for (size_t l = 0; l < ku; ++l) amount[l] = rows_[usage].amount[f[l]];
+        rows_[usage].amount = std::move(amount);
         variables_[u].usages.push_back(usage);
       }
       variables_[v].usages.clear();
@@ -461,7 +397,7 @@ class Contractor {
   bool Dominates(const Variable& variable, const std::vector<std::vector<double>>& rows, size_t d, size_t k) const {
     double budget = variable.unary[k] - variable.unary[d];
     for (int id : variable.usages) {
-      if (usages_[id].amount[d] > usages_[id].amount[k]) return false;
+      if (rows_[id].amount[d] > rows_[id].amount[k]) return false;
     }
     for (const std::vector<double>& row : rows) {
       const size_t other = row.size() / variable.size();
@@ -479,16 +415,13 @@ class Contractor {
 
   // Forbids values and pairs that break a row even when all others take the least they can.
   void ForbidWhatCannotFit() {
-    const RangeMinimum slack(slack_);
-    std::vector<double> peak;  // per usage: the most it takes
-    for (const Usage& usage : usages_) {
-      peak.push_back(usage.alive ? *std::max_element(usage.amount.begin(), usage.amount.end()) : 0);
-    }
+    const RangeMinimum slack(rows_.slack());
+    const std::vector<double> peak = rows_.Peaks();
     for (int v = 0; v < static_cast<int>(variables_.size()); ++v) {
       Variable& variable = variables_[v];
       bool any = false;
       for (int id : variable.usages) {
-        const Usage& usage = usages_[id];
+        const MemoryRows::Usage& usage = rows_[id];
         const double room = slack.Of(usage.first, usage.end);
         if (room < 0 || peak[id] <= room) continue;
         any = true;
@@ -506,8 +439,8 @@ class Contractor {
       bool any = false;
       for (int x : variables_[edge.a].usages) {
         for (int y : variables_[edge.b].usages) {
-          const Usage& a = usages_[x];
-          const Usage& b = usages_[y];
+          const MemoryRows::Usage& a = rows_[x];
+          const MemoryRows::Usage& b = rows_[y];
           const int first = std::max(a.first, b.first), end = std::min(a.end, b.end);
           if (first >= end) continue;
           const double room = slack.Of(first, end);
@@ -526,75 +459,17 @@ class Contractor {
     }
   }
 
-  // Drops rows that cannot bind, with the parts of usages that lie on them.
+  // Drops rows that cannot bind.
   void TightenRows() {
-    const size_t rows = slack_.size();
-    if (rows == 0) return;
-    for (int v = 0; v < static_cast<int>(variables_.size()); ++v) {
-      if (variables_[v].alive) ShiftUsages(v);
+    if (rows_.empty()) return;
+    for (Variable& variable : variables_) {
+      if (variable.alive) rows_.Shift(variable.usages);
     }
     if (forbid_) ForbidWhatCannotFit();
-    std::vector<double> most(rows + 1, 0);
-    for (const Usage& usage : usages_) {
-      if (!usage.alive) continue;
-      const double peak = *std::max_element(usage.amount.begin(), usage.amount.end());
-      most[usage.first] += peak;
-      most[usage.end] -= peak;
-    }
-    for (size_t row = 1; row < rows; ++row) most[row] += most[row - 1];
-    std::vector<int> place(rows + 1, 0);  // rows kept before each
-    size_t kept = 0;
-    for (size_t row = 0; row < rows; ++row) {
-      place[row] = static_cast<int>(kept);
-      if (most[row] <= slack_[row]) continue;
-      slack_[kept] = slack_[row];
-      row_number_[kept++] = row_number_[row];
-    }
-    place[rows] = static_cast<int>(kept);
-    if (kept == rows) return;
-    slack_.resize(kept);
-    row_number_.resize(kept);
+    if (!rows_.DropLoose()) return;
     for (int v = 0; v < static_cast<int>(variables_.size()); ++v) {
-      const size_t before = variables_[v].usages.size();
-      std::erase_if(variables_[v].usages, [&](int id) {
-        Usage& usage = usages_[id];
-        usage.first = place[usage.first];
-        usage.end = place[usage.end];
-        usage.alive = usage.first < usage.end;
-        return !usage.alive;
-      });
-      if (before != variables_[v].usages.size()) Touch(v);
+      if (std::erase_if(variables_[v].usages, [&](int id) { return !rows_[id].alive; }) > 0) Touch(v);
     }
-  }
-
-  // Rows implied by a neighbour in time: what is alive there is alive here too, and this one is no looser.
-  std::vector<int> NeededRows() const {
-    const int rows = static_cast<int>(slack_.size());
-    std::vector<int> starts(static_cast<size_t>(rows) + 1, 0), ends(static_cast<size_t>(rows) + 1, 0);
-    for (const Usage& usage : usages_) {
-      if (!usage.alive) continue;
-      ++starts[usage.first];
-      ++ends[usage.end];
-    }
-    for (int row = 1; row <= rows; ++row) {
-      starts[row] += starts[row - 1];
-      ends[row] += ends[row - 1];
-    }
-    std::vector<int> needed;
-    for (int row = 0; row < rows; ++row) {
-      bool implied = false;
-      while (!needed.empty()) {
-        const int last = needed.back();
-        if (starts[row] == starts[last] && slack_[row] >= slack_[last]) {
-          implied = true;
-          break;
-        }
-        if (ends[row] != ends[last] || slack_[last] < slack_[row]) break;
-        needed.pop_back();
-      }
-      if (!implied) needed.push_back(row);
-    }
-    return needed;
   }
 
   absl::StatusOr<Contraction> Finish() {
@@ -607,14 +482,14 @@ class Contractor {
       result_.better_.push_back(variables_[v].better);
       result_.core_.unary.push_back(variables_[v].unary);
     }
-    const std::vector<int> needed = NeededRows();
+    const std::vector<int> needed = rows_.Needed();
     for (int row : needed) {
-      result_.core_.row_limit.push_back(slack_[row]);
-      result_.rows_.push_back(row_number_[row]);
+      result_.core_.row_limit.push_back(rows_.slack()[row]);
+      result_.rows_.push_back(rows_.number(row));
     }
     for (int v = 0; v < static_cast<int>(variables_.size()); ++v) {
       for (int id : variables_[v].usages) {
-        const Usage& usage = usages_[id];
+        const MemoryRows::Usage& usage = rows_[id];
         const auto place = [&](int row) {
           return static_cast<int>(std::lower_bound(needed.begin(), needed.end(), row) - needed.begin());
         };
@@ -631,9 +506,7 @@ class Contractor {
   const bool forbid_;
   std::vector<Variable> variables_;
   std::vector<Edge> edges_;
-  std::vector<Usage> usages_;
-  std::vector<double> slack_;      // per row: limit less what is used whatever is chosen
-  std::vector<int> row_number_;    // of the network
+  MemoryRows rows_;
   std::vector<int> domain_;        // in the network
   std::deque<int> queue_;          // variables to look at again
   Contraction result_;
