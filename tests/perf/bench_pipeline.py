@@ -3,7 +3,8 @@
     bench_pipeline.py --bin BUILD/bin [--stages N] [--rounds N] [--model MODEL.onnx]
 
 One worker process per stage, each with one thread, against one worker with one thread, in turns; both serve the same model to as
-many callers at once. A ratio of the number of stages is the limit, when there are as many cores; what `omctl plan` says of the
+many callers at once. A ratio of the number of stages is the limit, when there are as many cores and nobody else needs them; the
+callers and the coordinator do, so the share of the machine that was busy is printed too. What `omctl plan` says of the
 cut is printed beside it: the share of the time its stages work. Also one caller alone, where a pipeline can only lose.
 """
 
@@ -47,12 +48,28 @@ def rate(client, inputs, callers, runs):
         return runs / (time.perf_counter() - start)
 
 
+def cpu_seconds():
+    """Of the whole machine: at work, and in all."""
+    fields = [int(field) for field in pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    return (sum(fields) - fields[3] - fields[4]) / os.sysconf("SC_CLK_TCK"), sum(fields) / os.sysconf("SC_CLK_TCK")
+
+
+def busy_rate(client, inputs, callers, runs):
+    """Runs per second, and how much of the machine was at work."""
+    before = cpu_seconds()
+    answer = rate(client, inputs, callers, runs)
+    after = cpu_seconds()
+    return answer, (after[0] - before[0]) / max(after[1] - before[1], 1e-9)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", required=True)
     parser.add_argument("--stages", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--model", help="default: a generated one of sixteen equal layers")
+    parser.add_argument("--rows", type=int, default=64, help="of the generated one")
+    parser.add_argument("--layers", type=int, default=16, help="of the generated one")
     arguments = parser.parse_args()
     os.environ["OMSERVE_BIN"] = arguments.bin
     stages = arguments.stages
@@ -60,7 +77,7 @@ def main():
     model = arguments.model
     if model is None:
         model = folder / "mlp.onnx"
-        mlp(model)
+        mlp(model, rows=arguments.rows, layers=arguments.layers)
     cluster = {
         "cluster": [{"cluster_nodes": [{"node_id": 0, "item_list": [{"item_id": i} for i in range(stages)]}]}],
         "item_def": [{"item_type": "cpu"}],
@@ -91,12 +108,13 @@ def main():
                 runs = 20 * callers
                 for client in (first, second):
                     rate(client, inputs, callers, runs)
-                rates = [(rate(first, inputs, callers, runs), rate(second, inputs, callers, runs))
-                         for _ in range(arguments.rounds)]
-                medians = [statistics.median(side) for side in zip(*rates)]
-                ratio = statistics.median(b / a for a, b in rates)
-                print(f"{callers} callers: one device {medians[0]:.1f} runs/s, {stages} stages {medians[1]:.1f} runs/s, "
-                      f"ratio {ratio:.2f} (limit {stages if callers > 1 else 1})")
+                rounds = [(busy_rate(first, inputs, callers, runs), busy_rate(second, inputs, callers, runs))
+                          for _ in range(arguments.rounds)]
+                medians = [[statistics.median(values) for values in zip(*side)] for side in zip(*rounds)]
+                ratio = statistics.median(b[0] / a[0] for a, b in rounds)
+                print(f"{callers} callers: one device {medians[0][0]:.1f} runs/s ({100 * medians[0][1]:.0f} % of the machine), "
+                      f"{stages} stages {medians[1][0]:.1f} runs/s ({100 * medians[1][1]:.0f} %), "
+                      f"ratio {ratio:.2f} (limit {stages if callers > 1 else 1})", flush=True)
     print("simulated: stages work", simulated["messages_beside_work"])
 
 
