@@ -13,8 +13,11 @@
 #include "core/device/cpu/parallel.h"
 
 namespace omserve::cpu {
-
 namespace {
+
+// Of one thread, roughly: to tell operators worth sharing from those that are not.
+constexpr double kFlopsPerSecond = 5e10;
+constexpr double kBytesPerSecond = 1e10;
 
 std::string TitleOf(const Node& node) { return absl::StrCat("operator '", node.type(), "' (node '", node.name(), "')"); }
 
@@ -68,12 +71,10 @@ class Compiler {
   explicit Compiler(const CompileOptions& options) : options_(options) {}
 
   absl::StatusOr<std::unique_ptr<Executable>> Compile(const Graph& slice, const std::shared_ptr<MemoryBudget>& budget) {
-    ThreadScope scope(options_.threads);
     ASSIGN_OR_RETURN(Graph graph, CheckedClone(slice));
     ASSIGN_OR_RETURN(const std::vector<int32_t> order, graph.TopologicalOrder());
     if (options_.fuse) FuseEpilogues(graph);
     executable_.reset(new CpuExecutable);
-    executable_->threads_ = options_.threads;
     AddSources(graph);
     for (int32_t id : order) {
       const Node* node = graph.node(id);  // null when it was fused into another
@@ -128,8 +129,18 @@ class Compiler {
     }
   }
 
+  // All of them or one: OpenMP lets go of threads that a smaller team does not need.
+  int ThreadsFor(const Graph& graph, const Node& node) const {
+    const OpCost cost = CostOf(graph, node);
+    const double seconds = std::max(cost.flops / kFlopsPerSecond, cost.bytes / kBytesPerSecond);
+    return seconds * (1 - 1.0 / options_.threads) > options_.wake_seconds ? options_.threads : 1;
+  }
+
   absl::Status AddStep(const Graph& graph, const Node& node) {
-    KernelRequest request{.view = NodeView(graph, node), .threads = options_.threads};
+    Step step;
+    step.threads = ThreadsFor(graph, node);
+    const ThreadScope scope(step.threads);
+    KernelRequest request{.view = NodeView(graph, node), .threads = step.threads};
     for (ValueId input : node.inputs()) {
       request.inputs.push_back(input.valid() ? graph.desc(input) : TensorDesc{});
       const bool is_constant = input.valid() && graph.node(input.node)->is_const();
@@ -137,7 +148,6 @@ class Compiler {
     }
     request.outputs.assign(node.outputs().begin(), node.outputs().end());
 
-    Step step;
     step.title = TitleOf(node);
     auto kernel = KernelTable::Get().Make(request);
     if (!kernel.ok()) return WithTitle(kernel.status(), step.title);
@@ -259,7 +269,10 @@ class Compiler {
     ASSIGN_OR_RETURN(made.reservation_, budget->Reserve(weights, plan.total));
     made.weight_bytes_ = weights;
     constants_.clear();
-    for (Step& step : made.steps_) RETURN_IF_ERROR_WITH(step.kernel->Prepare(), step.title);
+    for (Step& step : made.steps_) {
+      const ThreadScope scope(step.threads);
+      RETURN_IF_ERROR_WITH(step.kernel->Prepare(), step.title);
+    }
     // Never empty, so that values without elements have an address too.
     ASSIGN_OR_RETURN(made.arena_, Arena::Create(std::max(plan.total, kArenaAlignment)));
     made.addresses_.resize(made.storages_.size());

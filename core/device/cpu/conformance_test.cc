@@ -9,9 +9,10 @@
 namespace omserve::conformance {
 namespace {
 
+// Even the smallest operator is split.
 DeviceFactory CpuWithThreads(int threads) {
   return [threads](size_t memory_bytes) -> std::unique_ptr<Device> {
-    auto device = CpuDevice::Create(0, threads, memory_bytes);
+    auto device = CpuDevice::Create(0, threads, memory_bytes, absl::ZeroDuration());
     return device.ok() ? std::move(*device) : nullptr;
   };
 }

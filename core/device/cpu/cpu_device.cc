@@ -11,7 +11,8 @@
 
 namespace omserve {
 
-absl::StatusOr<std::unique_ptr<CpuDevice>> CpuDevice::Create(int ordinal, int threads, size_t memory_bytes) {
+absl::StatusOr<std::unique_ptr<CpuDevice>> CpuDevice::Create(int ordinal, int threads, size_t memory_bytes,
+                                                              absl::Duration wake) {
   constexpr int kMostThreads = 1024;
   if (threads < 1 || threads > kMostThreads) {
     return absl::InvalidArgumentError(
@@ -21,16 +22,16 @@ absl::StatusOr<std::unique_ptr<CpuDevice>> CpuDevice::Create(int ordinal, int th
     memory_bytes = static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(sysconf(_SC_PAGESIZE));
   }
   auto budget = std::make_shared<cpu::MemoryBudget>(absl::StrCat("cpu:", ordinal), memory_bytes);
-  return std::unique_ptr<CpuDevice>(new CpuDevice({"cpu", ordinal, memory_bytes, threads}, std::move(budget)));
+  return std::unique_ptr<CpuDevice>(new CpuDevice({"cpu", ordinal, memory_bytes, threads}, wake, std::move(budget)));
 }
 
-CpuDevice::CpuDevice(DeviceInfo info, std::shared_ptr<cpu::MemoryBudget> budget)
-    : info_(std::move(info)), budget_(std::move(budget)) {}
+CpuDevice::CpuDevice(DeviceInfo info, absl::Duration wake, std::shared_ptr<cpu::MemoryBudget> budget)
+    : info_(std::move(info)), wake_(wake), budget_(std::move(budget)) {}
 
 CpuDevice::~CpuDevice() = default;
 
 absl::StatusOr<std::unique_ptr<Executable>> CpuDevice::Compile(const Graph& slice) {
-  return cpu::CpuExecutable::Compile(slice, {.threads = info_.threads}, budget_);
+  return cpu::CpuExecutable::Compile(slice, {.threads = info_.threads, .wake_seconds = absl::ToDoubleSeconds(wake_)}, budget_);
 }
 
 }  // namespace omserve

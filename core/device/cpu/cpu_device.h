@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "core/device/device.h"
 
@@ -23,18 +24,24 @@ class MemoryBudget;
 // Thread-safe. Executables may outlive the device.
 class CpuDevice : public Device {
  public:
+  // What it costs to wake sleeping threads and to wait for them, on virtual machines too.
+  static constexpr absl::Duration kWake = absl::Microseconds(50);
+
   // `threads` >= 1 is how many a run uses, the calling one included: with 1 no other is started. `memory_bytes` is
   // what all executables together may hold; 0 stands for the machine's memory. INVALID_ARGUMENT for other values.
-  static absl::StatusOr<std::unique_ptr<CpuDevice>> Create(int ordinal, int threads, size_t memory_bytes);
+  // Operators that several threads would not make faster by more than `wake` run on one.
+  static absl::StatusOr<std::unique_ptr<CpuDevice>> Create(int ordinal, int threads, size_t memory_bytes,
+                                                           absl::Duration wake = kWake);
   ~CpuDevice() override;
 
   const DeviceInfo& info() const override { return info_; }
   absl::StatusOr<std::unique_ptr<Executable>> Compile(const Graph& slice) override;
 
  private:
-  CpuDevice(DeviceInfo info, std::shared_ptr<cpu::MemoryBudget> budget);
+  CpuDevice(DeviceInfo info, absl::Duration wake, std::shared_ptr<cpu::MemoryBudget> budget);
 
   const DeviceInfo info_;
+  const absl::Duration wake_;
   const std::shared_ptr<cpu::MemoryBudget> budget_;
 };
 

@@ -26,7 +26,6 @@ absl::Status CpuExecutable::BindInputs(absl::Span<const Tensor> inputs) {
 absl::StatusOr<std::vector<Tensor>> CpuExecutable::Run(absl::Span<const Tensor> inputs, const RunContext& context) {
   RETURN_IF_ERROR(BindInputs(inputs));
   RETURN_IF_ERROR(context.limit.Check("a slice to start"));
-  ThreadScope scope(threads_);
 
   for (size_t s = 0; s < storages_.size(); ++s) {
     const Storage& storage = storages_[s];
@@ -62,6 +61,7 @@ absl::StatusOr<std::vector<Tensor>> CpuExecutable::Run(absl::Span<const Tensor> 
     for (size_t i = 0; i < step.outputs.size(); ++i) {
       output_pointers_[i] = const_cast<std::byte*>(Address(step.outputs[i]));
     }
+    const ThreadScope scope(step.threads);
     KernelContext kernel_context{context, arena_.data() + step.scratch_offset};
     RETURN_IF_ERROR_WITH(step.kernel->Run(input_pointers_.data(), output_pointers_.data(), kernel_context),
                          step.title);
@@ -81,6 +81,12 @@ std::vector<std::string> CpuExecutable::StepNames() const {
   std::vector<std::string> names;
   for (const Step& step : steps_) names.push_back(step.title);
   return names;
+}
+
+std::vector<int> CpuExecutable::StepThreads() const {
+  std::vector<int> threads;
+  for (const Step& step : steps_) threads.push_back(step.threads);
+  return threads;
 }
 
 }  // namespace omserve::cpu

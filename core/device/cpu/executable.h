@@ -19,6 +19,8 @@ namespace omserve::cpu {
 
 struct CompileOptions {
   int threads = 1;
+  // An operator is split over threads when that saves more than this: what waking them and waiting for them costs.
+  double wake_seconds = 0;
   bool fuse = true;  // false in tests that compare
 };
 
@@ -33,6 +35,7 @@ class CpuExecutable : public Executable {
 
   // Kernels in the order they run, for tests and profiles.
   std::vector<std::string> StepNames() const;
+  std::vector<int> StepThreads() const;
 
  private:
   friend class Compiler;
@@ -60,6 +63,7 @@ class CpuExecutable : public Executable {
   struct Step {
     std::unique_ptr<Kernel> kernel;
     std::string title;  // operator 'Add' (node 'add_1')
+    int threads = 1;
     std::vector<Place> inputs, outputs;
     size_t scratch_offset = 0;
   };
@@ -76,7 +80,6 @@ class CpuExecutable : public Executable {
   }
 
   // Constant after compilation.
-  int threads_ = 1;
   size_t weight_bytes_ = 0;
   MemoryBudget::Reservation reservation_;
   std::vector<TensorDesc> input_descs_;

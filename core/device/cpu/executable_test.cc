@@ -257,6 +257,26 @@ TEST(Executable, KeepsPackedWeightsOnly) {
   EXPECT_LT(executable->weight_bytes(), 2 * weights.byte_size());
 }
 
+TEST(Executable, SharesOnlyWhatIsWorthWakingThreadsFor) {
+  Graph graph;
+  std::mt19937 random(1);
+  const ValueId small = graph.AddData("small", {DataType::kFloat, {4, 4}})->out();
+  const ValueId large = graph.AddData("large", {DataType::kFloat, {512, 512}})->out();
+  const ValueId small_weight = graph.AddConst("small_weight", RandomTensor(random, {4, 4}))->out();
+  const ValueId large_weight = graph.AddConst("large_weight", RandomTensor(random, {512, 512}))->out();
+  graph.AddOutput("y", graph.AddNode("MatMulV2", "few", {small, small_weight})->out());
+  graph.AddOutput("z", graph.AddNode("MatMulV2", "many", {large, large_weight})->out());
+  ASSERT_TRUE(InferGraph(graph).ok());
+  const auto threads = [&](const CompileOptions& options) {
+    auto made = CpuExecutable::Compile(graph, options, Unlimited());
+    EXPECT_TRUE(made.ok()) << made.status();
+    return made.ok() ? static_cast<CpuExecutable&>(**made).StepThreads() : std::vector<int>();
+  };
+  EXPECT_THAT(threads({.threads = 3, .wake_seconds = 50e-6}), ElementsAre(1, 3));
+  EXPECT_THAT(threads({.threads = 3}), ElementsAre(3, 3));
+  EXPECT_THAT(threads({.threads = 1, .wake_seconds = 50e-6}), ElementsAre(1, 1));
+}
+
 TEST(CpuDevice, ChecksItsOptions) {
   EXPECT_EQ(CpuDevice::Create(0, 0, 0).status().code(), absl::StatusCode::kInvalidArgument);
   const auto device = CpuDevice::Create(2, 1, 0);
