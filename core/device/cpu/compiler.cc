@@ -10,6 +10,7 @@
 #include "core/base/status.h"
 #include "core/device/cpu/executable.h"
 #include "core/device/cpu/fusion.h"
+#include "core/device/cpu/layouts.h"
 #include "core/device/cpu/parallel.h"
 
 namespace omserve::cpu {
@@ -81,6 +82,7 @@ class Compiler {
       if (node != nullptr && !RunsNothing(*node)) RETURN_IF_ERROR(AddStep(graph, *node));
     }
     AddResults(graph);
+    ChooseLayouts(uses_, std::move(plain_));
     ReuseInputs();
     RETURN_IF_ERROR(Finish(budget));
     return std::unique_ptr<Executable>(std::move(executable_));
@@ -100,7 +102,8 @@ class Compiler {
     return static_cast<int>(lives_.size()) - 1;
   }
 
-  Place& PlaceOf(ValueId value) { return places_[static_cast<size_t>(base_[value.node] + value.output)]; }
+  int NumberOf(ValueId value) const { return base_[value.node] + value.output; }
+  Place& PlaceOf(ValueId value) { return places_[static_cast<size_t>(NumberOf(value))]; }
 
   void AddSources(const Graph& graph) {
     base_.assign(static_cast<size_t>(graph.id_limit()), 0);
@@ -110,6 +113,7 @@ class Compiler {
       values += graph.node(id)->num_outputs();
     }
     places_.resize(static_cast<size_t>(values));
+    plain_.assign(static_cast<size_t>(values), false);
     constants_.resize(static_cast<size_t>(graph.id_limit()));
     for (int32_t id : graph.inputs()) {
       const Node& node = *graph.node(id);
@@ -118,6 +122,7 @@ class Compiler {
       executable_->input_descs_.push_back(node.output());
       executable_->input_names_.push_back(node.name());
       PlaceOf(node.out()) = {storage, 0};
+      plain_[NumberOf(node.out())] = true;
     }
     for (int32_t id : graph.NodeIds()) {
       const Node& node = *graph.node(id);
@@ -125,6 +130,7 @@ class Compiler {
       constants_[id] = Dense(*node.constant());
       const int storage = AddStorage(Storage::Kind::kConstant, ByteSize(node.output()), 0);
       PlaceOf(node.out()) = {storage, 0};
+      plain_[NumberOf(node.out())] = true;
       constant_of_.push_back({storage, id});
     }
   }
@@ -171,9 +177,18 @@ class Compiler {
         place = {AddStorage(Storage::Kind::kArena, ByteSize(node.output(i)), index), 0};
       }
       PlaceOf(node.out(i)) = place;
+      if (i > 0 || !runs) plain_[NumberOf(node.out(i))] = true;
       step.outputs.push_back(place);
     }
-    if (runs) executable_->steps_.push_back(std::move(step));
+    LayoutUse use{.kernel = step.kernel.get(), .output = node.num_outputs() > 0 ? NumberOf(node.out()) : -1};
+    for (ValueId input : node.inputs()) {
+      use.inputs.push_back(input.valid() ? NumberOf(input) : -1);
+      if (input.valid() && !runs) plain_[NumberOf(input)] = true;
+    }
+    if (runs) {
+      uses_.push_back(std::move(use));
+      executable_->steps_.push_back(std::move(step));
+    }
     return absl::OkStatus();
   }
 
@@ -189,6 +204,7 @@ class Compiler {
     for (const GraphOutput& output : graph.outputs()) {
       const TensorDesc& desc = graph.desc(output.value);
       const Place place = PlaceOf(output.value);
+      plain_[NumberOf(output.value)] = true;
       Storage& storage = executable_->storages_[place.storage];
       const bool whole = place.offset == 0 && storage.bytes == ByteSize(desc);
       const bool own = storage.kind == Storage::Kind::kArena || storage.kind == Storage::Kind::kResult;
@@ -296,6 +312,8 @@ class Compiler {
   std::unique_ptr<CpuExecutable> executable_;
   std::vector<int> base_;       // by node id: position of its first output in places_
   std::vector<Place> places_;   // by value
+  std::vector<bool> plain_;     // by value: others than kernels see it
+  std::vector<LayoutUse> uses_;
   std::vector<Life> lives_;     // by storage
   std::vector<Tensor> constants_;                   // by node id
   std::vector<std::pair<int, int32_t>> constant_of_;  // storage, node id

@@ -2,6 +2,7 @@
 // are brought from and to NCHW around it, weights once.
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -154,6 +155,18 @@ class ConvolutionKernel : public Kernel {
     return absl::OkStatus();
   }
 
+  std::optional<Layout> InputLayout(int input) const override {
+    if (input == problem_.source) return source_layout_;
+    if (input == problem_.residual && problem_.epilogue.residual) return std::nullopt;
+    return Layout::kPlain;
+  }
+  std::optional<Layout> OutputLayout() const override { return result_layout_; }
+  void KeepLayouts(const std::vector<bool>& inputs, bool output) override {
+    if (inputs[static_cast<size_t>(problem_.source)]) to_source_.active = false;
+    if (output) from_result_.active = false;
+    PlaceScratch();
+  }
+
   size_t scratch_bytes() const override { return scratch_bytes_; }
   size_t weight_bytes() const override { return constant_weights_ ? packed_desc_.get_size() : 0; }
   bool ReadsInput(int input) const override { return input != problem_.filter || !constant_weights_; }
@@ -181,6 +194,16 @@ class ConvolutionKernel : public Kernel {
       return call.Run(nullptr);
     }
   };
+
+  // Of an image; kPlain for layouts that have no name, which nobody else knows.
+  static Layout LayoutOf(const Desc& desc, const Dims& dims) {
+    using Tag = dnnl::memory::format_tag;
+    if (dims.size() != 4) return Layout::kPlain;
+    if (desc == Desc(dims, kFloat, Tag::nhwc)) return Layout::kChannelsLast;
+    if (dims[1] % 8 == 0 && desc == Desc(dims, kFloat, Tag::nChw8c)) return Layout::kBlocks8;
+    if (dims[1] % 16 == 0 && desc == Desc(dims, kFloat, Tag::nChw16c)) return Layout::kBlocks16;
+    return Layout::kPlain;
+  }
 
   static Desc Plain(const Dims& dims) { return Desc(dims, kFloat, Dims(RowMajorStrides(dims))); }
 
@@ -221,15 +244,22 @@ class ConvolutionKernel : public Kernel {
     weights_at_ = call_.AddArgument(DNNL_ARG_WEIGHTS, packed_desc_);
     result_at_ = call_.AddArgument(DNNL_ARG_DST, result);
     if (problem_.has_bias) bias_at_ = call_.AddArgument(DNNL_ARG_BIAS, primitive.bias_desc());
+    source_layout_ = LayoutOf(source, problem_.source_dims);
+    result_layout_ = LayoutOf(result, problem_.result_dims);
     if (source != plain_source) to_source_.Build(plain_source, source);
     if (result != plain_result) from_result_.Build(result, plain_result);
     if (!constant_weights_) to_weights_.Build(plain_weights_, packed_desc_);
+    source_bytes_ = source.get_size();
+    result_bytes_ = result.get_size();
+    PlaceScratch();
+  }
 
+  void PlaceScratch() {
     size_t room = 0;
     const auto take = [&room](size_t bytes) { return std::exchange(room, room + AlignUp(bytes, kArenaAlignment)); };
     scratchpad_room_ = take(call_.scratch_bytes());
-    source_room_ = take(to_source_.active ? source.get_size() : 0);
-    result_room_ = take(from_result_.active ? result.get_size() : 0);
+    source_room_ = take(to_source_.active ? source_bytes_ : 0);
+    result_room_ = take(from_result_.active ? result_bytes_ : 0);
     weights_room_ = take(to_weights_.active ? packed_desc_.get_size() : 0);
     scratch_bytes_ = room;
   }
@@ -257,6 +287,8 @@ class ConvolutionKernel : public Kernel {
   OneDnnCall call_;
   Relayout to_source_, to_weights_, from_result_;
   int source_at_ = 0, weights_at_ = 0, result_at_ = 0, bias_at_ = -1;
+  Layout source_layout_ = Layout::kPlain, result_layout_ = Layout::kPlain;
+  size_t source_bytes_ = 0, result_bytes_ = 0;
   size_t scratchpad_room_ = 0, source_room_ = 0, result_room_ = 0, weights_room_ = 0, scratch_bytes_ = 0;
 };
 

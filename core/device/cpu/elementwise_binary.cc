@@ -186,6 +186,8 @@ class BinaryKernel : public Kernel {
     return absl::OkStatus();
   }
   bool MayOverwrite(int input) const override { return whole_[input]; }
+  std::optional<Layout> InputLayout(int input) const override { return AnyLayoutIf(whole_[0] && whole_[1]); }
+  std::optional<Layout> OutputLayout() const override { return AnyLayoutIf(whole_[0] && whole_[1]); }
 
  private:
   const Broadcast<2> broadcast_;
@@ -221,6 +223,8 @@ class NumberKernel : public Kernel {
     return absl::OkStatus();
   }
   bool MayOverwrite(int input) const override { return input == 0; }
+  std::optional<Layout> InputLayout(int input) const override { return AnyLayoutIf(input == 0); }
+  std::optional<Layout> OutputLayout() const override { return std::nullopt; }
 
  private:
   const T number_;

@@ -219,6 +219,27 @@ TEST(Executable, DoesNotFuseWhatOthersRead) {
   EXPECT_EQ(Compile(graph, true)->StepNames().size(), 2u);
 }
 
+TEST(Executable, FusesOneEpilogueOnly) {
+  std::mt19937 random(4);
+  Graph graph;
+  Node* x = graph.AddData("x", {DataType::kFloat, {3, 8}});
+  Node* residual = graph.AddData("r", {DataType::kFloat, {3, 5}});
+  Node* product = graph.AddNode("MatMulV2", "product", {x->out(), graph.AddConst("w", RandomTensor(random, {8, 5}))->out()});
+  Node* sum = graph.AddNode("Add", "sum", {product->out(), residual->out()});
+  Node* relu = graph.AddNode("Relu6", "relu", {sum->out()});
+  Node* again = graph.AddNode("Add", "again", {relu->out(), residual->out()});
+  Node* last = graph.AddNode("LeakyRelu", "last", {again->out()});
+  ASSERT_TRUE(InferGraph(graph).ok());
+  graph.AddOutput("y", last->out());
+  const auto executable = Compile(graph, true);
+  EXPECT_THAT(executable->StepNames(), ElementsAre("operator 'MatMulV2' (node 'relu')", "operator 'Add' (node 'again')",
+                                                   "operator 'LeakyRelu' (node 'last')"));
+  const std::vector<Tensor> inputs = {RandomTensor(random, {3, 8}), RandomTensor(random, {3, 5})};
+  auto outputs = executable->Run(inputs, {});
+  ASSERT_TRUE(outputs.ok()) << outputs.status();
+  ExpectSame(*outputs, Evaluate(graph, inputs));
+}
+
 TEST(Executable, ChainsWorkInPlace) {
   Graph graph;
   ValueId value = graph.AddData("x", {DataType::kFloat, {1024}})->out();

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "core/device/cpu/epilogue.h"
 
 namespace omserve::cpu {
@@ -28,7 +29,7 @@ class Fuser {
     int fused = 0;
     for (int32_t id : graph_.NodeIds()) {
       Node* node = graph_.node(id);
-      if (node == nullptr || node->num_outputs() == 0 || node->output().type != DataType::kFloat) continue;
+      if (node == nullptr || fused_.contains(id) || node->num_outputs() == 0 || node->output().type != DataType::kFloat) continue;
       if (IsMatMul(*node) || node->is("Conv2D")) fused += Grow(node);
     }
     return fused;
@@ -123,12 +124,14 @@ class Fuser {
     for (const auto& [name, value] : head.attrs()) last.SetAttr(name, value);
     epilogue.SetOn(last);
     last.set_type(head.type());
+    fused_.insert(last.id());
     last.SetInputs(std::move(inputs));
   }
 
   Graph& graph_;
   std::vector<std::vector<int32_t>> readers_;
   std::vector<bool> is_output_;
+  absl::flat_hash_set<int32_t> fused_;  // they look like what they begin with, and have their epilogue
 };
 
 }  // namespace

@@ -31,6 +31,9 @@ struct View {
   size_t offset = 0;  // bytes
 };
 
+// The order of a tensor's elements in memory: row-major (NCHW), channels last (NHWC), or channels in blocks of 8 or 16 (NCHW16c).
+enum class Layout { kPlain, kChannelsLast, kBlocks8, kBlocks16 };
+
 // Lives in one executable; Run is called from one thread at a time. Life: a factory makes it (all shape work, no large
 // memory), Prepare packs weights, then any number of Runs.
 class Kernel {
@@ -40,7 +43,7 @@ class Kernel {
   // Packs constants. Called once, after the memory it needs (weight_bytes) has been granted.
   virtual absl::Status Prepare() { return absl::OkStatus(); }
 
-  // Pointers are dense row-major data of the described tensors, aligned to their element; null for absent inputs and
+  // Pointers are dense data of the described tensors, row-major but where KeepLayouts says otherwise, aligned to their element; null for absent inputs and
   // for those ReadsInput refuses. Outputs do not overlap inputs but where MayOverwrite allows it. Allocates nothing.
   virtual absl::Status Run(const void* const* inputs, void* const* outputs, KernelContext& context) = 0;
 
@@ -51,9 +54,20 @@ class Kernel {
   virtual bool ReadsInput(int input) const { return true; }
   // True when output 0 may be written to the memory of this input, which has as many bytes.
   virtual bool MayOverwrite(int input) const { return false; }
+  // The layout in which an input is taken, or output 0 given, without a change around the kernel; none: that of output 0,
+  // or of the inputs, whatever it is. Others than kPlain only where every element has a place and no more (full blocks).
+  virtual std::optional<Layout> InputLayout(int input) const { return Layout::kPlain; }
+  virtual std::optional<Layout> OutputLayout() const { return Layout::kPlain; }
+  // Called once, before scratch_bytes, if any of them is to lie in that layout (see layouts.h); else all are row-major.
+  virtual void KeepLayouts(const std::vector<bool>& inputs, bool output) {}
   // Set when the output merely shows an input's bytes. If all outputs are views, Run is never called.
   virtual std::optional<View> ViewOf(int output) const { return std::nullopt; }
 };
+
+// For kernels that do the same to every element: any layout, as long as it is everyone's.
+inline std::optional<Layout> AnyLayoutIf(bool everywhere) {
+  return everywhere ? std::nullopt : std::optional<Layout>(Layout::kPlain);
+}
 
 // A node to make a kernel for. Descriptions are static and have been inferred from each other (ops/), so factories
 // may rely on the operator's shape rules; they check what the device restricts further.

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "core/device/cpu/kernel.h"
@@ -36,6 +37,8 @@ class UnaryKernel : public Kernel {
     return absl::OkStatus();
   }
   bool MayOverwrite(int input) const override { return sizeof(From) == sizeof(To); }
+  std::optional<Layout> InputLayout(int) const override { return std::nullopt; }
+  std::optional<Layout> OutputLayout() const override { return std::nullopt; }
 
  private:
   const F function_;
