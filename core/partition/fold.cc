@@ -26,11 +26,18 @@ struct Stretch {
   std::shared_ptr<const SolvedSegment> solved;
 };
 
+}  // namespace
+
 // A network as a chain of stretches. Variables without a choice are costs of their neighbours, or of nobody.
-class Chain {
+class FoldedNetwork::Chain {
  public:
   explicit Chain(const SharedNetwork& network)
-      : network_(network), in_(network.unary.size()), own_(network.unary.size()), place_(network.unary.size(), -1) {
+      : network_(network),
+        unary_(&network.unary),
+        in_(network.unary.size()),
+        own_(network.unary.size()),
+        place_(network.unary.size(), -1),
+        cuts_(CutVariables(network)) {
     for (size_t v = 0; v < network.unary.size(); ++v) {
       if (network.unary[v]->size() == 1) constant_ += network.unary[v]->front();
     }
@@ -45,11 +52,10 @@ class Chain {
       }
     }
     Stretch stretch;
-    std::vector<int> cuts = CutVariables(network);
-    auto cut = cuts.begin();
+    auto cut = cuts_.begin();
     for (int v = 0; v < static_cast<int>(network.unary.size()); ++v) {
       if (IsFixed(network, v)) continue;
-      if (cut == cuts.end() || v != *cut) {
+      if (cut == cuts_.end() || v != *cut) {
         stretch.inside.push_back(v);
         continue;
       }
@@ -62,6 +68,14 @@ class Chain {
     if (!stretch.inside.empty()) stretches_.push_back(std::move(stretch));
   }
 
+  // Other costs of the variables with a choice. Takes the tables of stretches away.
+  void SetCosts(const Unary& unary) {
+    unary_ = &unary;
+    for (Stretch& stretch : stretches_) stretch.solved = nullptr;
+  }
+
+  size_t size() const { return network_.unary.size(); }
+  const std::vector<int>& cuts() const { return cuts_; }
   std::vector<Stretch>& stretches() { return stretches_; }
   double constant() const { return constant_; }
 
@@ -72,7 +86,7 @@ class Chain {
     Number(stretch);
     ForEach(stretch, [&](int v) {
       const size_t at = static_cast<size_t>(v);
-      look.push_back(address(network_.unary[at]));
+      look.push_back(address((*unary_)[at]));
       look.push_back(own_[at].size());
       for (const auto* table : own_[at]) look.push_back(address(table));
       look.push_back(in_[at].size());
@@ -110,7 +124,7 @@ class Chain {
 
   // A variable's own costs, with those that neighbours without a choice make.
   std::vector<double> CostsOf(int v) const {
-    std::vector<double> costs = *network_.unary[static_cast<size_t>(v)];
+    std::vector<double> costs = *(*unary_)[static_cast<size_t>(v)];
     for (const auto* table : own_[static_cast<size_t>(v)]) {
       for (size_t k = 0; k < costs.size(); ++k) costs[k] += (*table)[k];
     }
@@ -137,12 +151,16 @@ class Chain {
   }
 
   const SharedNetwork& network_;
+  const Unary* unary_;
   std::vector<std::vector<const SharedNetwork::Edge*>> in_;   // between variables with a choice
   std::vector<std::vector<const std::vector<double>*>> own_;  // tables with variables without one
   std::vector<int> place_;
+  const std::vector<int> cuts_;
   std::vector<Stretch> stretches_;
   double constant_ = 0;
 };
+
+namespace {
 
 // The choices inside the stretches that are tables, given those at the cuts. Copies of a stretch between equal
 // ends are decoded once.
@@ -192,10 +210,10 @@ absl::StatusOr<Solution> Walk(const std::vector<Stretch>& stretches, size_t coun
 }
 
 // Stretches that are no tables go to the search engine, with the tables between them.
-absl::StatusOr<Solution> Search(Chain& chain, const SharedNetwork& network, const SolveOptions& options,
-                                const WaitLimit& limit) {
+template <typename Chain>
+absl::StatusOr<Solution> Search(Chain& chain, const SolveOptions& options, const WaitLimit& limit) {
   CostNetwork rest;
-  std::vector<int> left(network.unary.size(), -1);
+  std::vector<int> left(chain.size(), -1);
   auto add = [&](int v, std::vector<double> costs) {
     left[static_cast<size_t>(v)] = static_cast<int>(rest.unary.size());
     rest.unary.push_back(std::move(costs));
@@ -218,8 +236,7 @@ absl::StatusOr<Solution> Search(Chain& chain, const SharedNetwork& network, cons
     const std::vector<double>& table = stretch.solved->table();
     if (stretch.exit >= 0) {
       // With a stretch before, its own cost is in the table of the pair.
-      const size_t values = network.unary[static_cast<size_t>(stretch.exit)]->size();
-      add(stretch.exit, stretch.entry < 0 ? table : std::vector<double>(values, 0));
+      add(stretch.exit, stretch.entry < 0 ? table : std::vector<double>(chain.CostsOf(stretch.exit).size(), 0));
     } else if (stretch.entry >= 0) {
       std::vector<double>& costs = rest.unary[static_cast<size_t>(left[static_cast<size_t>(stretch.entry)])];
       for (size_t k = 0; k < costs.size(); ++k) costs[k] += table[k];
@@ -228,7 +245,7 @@ absl::StatusOr<Solution> Search(Chain& chain, const SharedNetwork& network, cons
       rest.edges.push_back({left[static_cast<size_t>(stretch.entry)], left[static_cast<size_t>(stretch.exit)], table});
   }
   ASSIGN_OR_RETURN(Solution solution, Solve(rest, options, limit));
-  std::vector<int> choice(network.unary.size(), 0);
+  std::vector<int> choice(chain.size(), 0);
   for (size_t v = 0; v < choice.size(); ++v) {
     if (left[v] >= 0) choice[v] = solution.choice[static_cast<size_t>(left[v])];
   }
@@ -267,9 +284,16 @@ const std::shared_ptr<const SolvedSegment>* SegmentCache::Find(const std::vector
   return shared_ == nullptr ? nullptr : shared_->Find(look);
 }
 
-absl::StatusOr<Solution> SolveFolded(const SharedNetwork& network, SegmentCache& cache, const SolveOptions& options,
-                                     const WaitLimit& limit) {
-  Chain chain(network);
+FoldedNetwork::FoldedNetwork(const SharedNetwork& network) : chain_(std::make_unique<Chain>(network)) {}
+
+FoldedNetwork::~FoldedNetwork() = default;
+
+const std::vector<int>& FoldedNetwork::cuts() const { return chain_->cuts(); }
+
+absl::StatusOr<Solution> FoldedNetwork::Solve(const Unary& unary, SegmentCache& cache, const SolveOptions& options,
+                                              const WaitLimit& limit) {
+  Chain& chain = *chain_;
+  chain.SetCosts(unary);
   bool all = true;
   for (Stretch& stretch : chain.stretches()) {
     std::vector<uintptr_t> look = chain.LookOf(stretch);
@@ -282,14 +306,18 @@ absl::StatusOr<Solution> SolveFolded(const SharedNetwork& network, SegmentCache&
     }
     all = all && stretch.solved != nullptr;
   }
-  ASSIGN_OR_RETURN(Solution solution, all ? Walk(chain.stretches(), network.unary.size())
-                                          : Search(chain, network, options, limit));
+  ASSIGN_OR_RETURN(Solution solution, all ? Walk(chain.stretches(), chain.size()) : Search(chain, options, limit));
   Decode(chain.stretches(), &solution.choice);
   solution.cost += chain.constant();
   solution.lower_bound += chain.constant();
-  solution.statistics.variables = static_cast<int>(network.unary.size());
+  solution.statistics.variables = static_cast<int>(chain.size());
   solution.engine = "folding+" + solution.engine;
   return solution;
+}
+
+absl::StatusOr<Solution> SolveFolded(const SharedNetwork& network, SegmentCache& cache, const SolveOptions& options,
+                                     const WaitLimit& limit) {
+  return FoldedNetwork(network).Solve(network.unary, cache, options, limit);
 }
 
 }  // namespace omserve

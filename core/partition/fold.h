@@ -56,7 +56,26 @@ class SegmentCache {
   absl::flat_hash_map<std::vector<uintptr_t>, std::shared_ptr<const SolvedSegment>> segments_;
 };
 
-// As Solve on the expanded network, without memory rows.
+// A network taken apart once, to be solved with several costs. The network must outlive it. Not thread-safe.
+class FoldedNetwork {
+ public:
+  using Unary = std::vector<const std::vector<double>*>;
+
+  explicit FoldedNetwork(const SharedNetwork& network);
+  ~FoldedNetwork();
+
+  // As Solve on the expanded network, without memory rows. `unary`: the costs of each variable's values in place of the
+  // network's own, which variables without a choice keep.
+  absl::StatusOr<Solution> Solve(const Unary& unary, SegmentCache& cache, const SolveOptions& options = {},
+                                 const WaitLimit& limit = {});
+  const std::vector<int>& cuts() const;
+
+ private:
+  class Chain;
+  const std::unique_ptr<Chain> chain_;
+};
+
+// FoldedNetwork with the network's own costs.
 absl::StatusOr<Solution> SolveFolded(const SharedNetwork& network, SegmentCache& cache,
                                      const SolveOptions& options = {}, const WaitLimit& limit = {});
 

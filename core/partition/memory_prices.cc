@@ -4,9 +4,9 @@
 #include <limits>
 #include <memory>
 #include <optional>
-#include <tuple>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "core/base/status.h"
 
@@ -65,6 +65,28 @@ struct MemoryPrices::Progress {
   bool settled() const { return bound >= cutoff || (best && best->cost - bound <= kSmallGap * best->cost); }
 };
 
+MemoryPrices::MemoryPrices(const LimitedNetwork& problem, SegmentCache* cache, const SolveOptions& options,
+                           const MemoryPrices* base)
+    : problem_(problem),
+      cache_(cache),
+      options_(options),
+      folded_(base != nullptr ? base->folded_
+                              : std::make_shared<FoldedNetwork>(problem.base != nullptr ? *problem.base : problem.network)) {
+  using Key = std::pair<const std::vector<double>*, const std::vector<double>*>;
+  absl::flat_hash_map<Key, int> known;
+  std::vector<int> lean_of;  // by kind
+  for (size_t v = 0; v < problem.bytes.size(); ++v) {
+    const std::vector<double>& bytes = *problem.bytes[v];
+    const auto [it, added] = known.try_emplace(Key(problem.network.unary[v], &bytes), static_cast<int>(kinds_.size()));
+    kind_.push_back(it->second);
+    if (!added) continue;
+    lean_of.push_back(static_cast<int>(std::min_element(bytes.begin(), bytes.end()) - bytes.begin()));
+    const bool varies = std::adjacent_find(bytes.begin(), bytes.end(), std::not_equal_to<>()) != bytes.end();
+    kinds_.push_back({problem.network.unary[v], &bytes, problem.base != nullptr ? problem.of_base[v] : nullptr, varies});
+  }
+  for (int kind : kind_) lean_.push_back(lean_of[static_cast<size_t>(kind)]);
+}
+
 std::vector<double> MemoryPrices::Used(const std::vector<int>& choice, size_t groups) const {
   std::vector<double> bytes(groups, 0);
   for (size_t v = 0; v < choice.size(); ++v)
@@ -82,37 +104,62 @@ void MemoryPrices::KnowFree(const Solution& solution, size_t groups) {
                   Trial{solution, Used(solution.choice, groups), solution.lower_bound});
 }
 
+MemoryPrices::Priced MemoryPrices::AtPrice(const Kind& kind, double price) {
+  const std::vector<double>& bytes = *kind.bytes;
+  auto cost = [&](size_t k) { return (*kind.unary)[k] + (price == 0 ? 0 : price * (bytes[k] - bytes[0])); };
+  Priced at;
+  for (size_t k = 0; k < bytes.size(); ++k) {
+    if (kind.of_base == nullptr) {
+      at.costs.push_back(cost(k));
+      continue;
+    }
+    const size_t base = static_cast<size_t>((*kind.of_base)[k]);
+    if (base >= at.costs.size()) {
+      at.costs.resize(base + 1, kInfinity);
+      at.values.resize(base + 1, static_cast<int>(k));
+    }
+    if (cost(k) < at.costs[base]) {
+      at.costs[base] = cost(k);
+      at.values[base] = static_cast<int>(k);
+    }
+  }
+  return at;
+}
+
 absl::StatusOr<const MemoryPrices::Trial*> MemoryPrices::Try(const std::vector<double>& price,
                                                              const WaitLimit& limit) {
   auto known = trials_.find(price);
   if (known != trials_.end()) return &known->second;
   const bool free = std::all_of(price.begin(), price.end(), [](double p) { return p == 0; });
-  SharedNetwork priced;
-  const SharedNetwork* network = &problem_.network;
-  using Key = std::tuple<const std::vector<double>*, const std::vector<double>*, double>;
-  std::map<Key, std::unique_ptr<std::vector<double>>> costs;
-  if (!free) {
-    priced = problem_.network;
-    for (size_t v = 0; v < priced.unary.size(); ++v) {
-      const double p = price[static_cast<size_t>(problem_.group[v])];
-      const std::vector<double>& bytes = *problem_.bytes[v];
-      // Bytes that no choice changes only add to the sum; they are counted once, below.
-      if (p == 0 || std::adjacent_find(bytes.begin(), bytes.end(), std::not_equal_to<>()) == bytes.end()) continue;
-      auto& slot = costs[{priced.unary[v], &bytes, p}];
-      if (!slot) {
-        slot = std::make_unique<std::vector<double>>(*priced.unary[v]);
-        for (size_t k = 0; k < slot->size(); ++k) (*slot)[k] += p * (bytes[k] - bytes[0]);
-      }
-      priced.unary[v] = slot.get();
-    }
-    network = &priced;
+  // Equal kinds at equal prices share their costs, whatever their group, for that is what shows copies to be equal.
+  FoldedNetwork::Unary unary = problem_.network.unary;
+  std::map<double, std::vector<Priced>> priced;  // by price, then kind
+  for (const double p : price) priced[p].resize(kinds_.size());
+  auto of = [&](size_t v) -> Priced& {
+    return priced.find(price[static_cast<size_t>(problem_.group[v])])->second[static_cast<size_t>(kind_[v])];
+  };
+  bool own = true;  // only costs that outlive this trial
+  for (size_t v = 0; v < unary.size(); ++v) {
+    const Kind& kind = kinds_[static_cast<size_t>(kind_[v])];
+    const double p = price[static_cast<size_t>(problem_.group[v])];
+    if (kind.of_base == nullptr && (p == 0 || !kind.varies)) continue;
+    Priced& at = of(v);
+    if (at.costs.empty()) at = AtPrice(kind, p);
+    unary[v] = &at.costs;
+    own = false;
   }
   Trial trial;
   if (cache_ == nullptr) {
-    ASSIGN_OR_RETURN(trial.solution, Solve(network->Expand(), options_, limit));
+    SharedNetwork network = problem_.base != nullptr ? *problem_.base : problem_.network;
+    network.unary = unary;
+    ASSIGN_OR_RETURN(trial.solution, Solve(network.Expand(), options_, limit));
   } else {
     SegmentCache passing(cache_);
-    ASSIGN_OR_RETURN(trial.solution, SolveFolded(*network, free ? *cache_ : passing, options_, limit));
+    ASSIGN_OR_RETURN(trial.solution, folded_->Solve(unary, own ? *cache_ : passing, options_, limit));
+  }
+  for (size_t v = 0; v < unary.size(); ++v) {
+    int& choice = trial.solution.choice[v];
+    if (kinds_[static_cast<size_t>(kind_[v])].of_base != nullptr) choice = of(v).values[static_cast<size_t>(choice)];
   }
   trial.bytes = Used(trial.solution.choice, price.size());
   trial.value = trial.solution.lower_bound;
@@ -147,7 +194,7 @@ void MemoryPrices::ChangeOver(const Solution& first, const Solution& second, Pro
   }
   double least = progress->best ? progress->best->cost : kInfinity;
   std::optional<size_t> place;
-  const std::vector<int> cuts = CutVariables(network);
+  const std::vector<int>& cuts = folded_->cuts();
   auto cut = cuts.begin();
   for (size_t v = 0; v < count && cut != cuts.end(); ++v) {
     const double alone = cost_of(v, second, second);
@@ -247,22 +294,17 @@ absl::Status MemoryPrices::Bisect(Progress* progress, const WaitLimit& limit) {
 absl::StatusOr<Solution> MemoryPrices::Within(const std::vector<double>& limits,
                                               const std::vector<double>& loosest, double cutoff, double* price,
                                               const WaitLimit& limit) {
-  bind_ = true;
   // When even the leanest choice of every variable is too much, there is nothing to search.
-  Solution lean;
-  for (const std::vector<double>* bytes : problem_.bytes)
-    lean.choice.push_back(static_cast<int>(std::min_element(bytes->begin(), bytes->end()) - bytes->begin()));
-  if (!Fits(Used(lean.choice, limits.size()), limits)) {
+  if (!Fits(Used(lean_, limits.size()), limits)) {
+    Solution lean;
+    lean.choice = lean_;
     lean.feasible = false;
     lean.lower_bound = kInfinity;
     return lean;
   }
   const std::vector<double> no_price(limits.size(), 0);
   ASSIGN_OR_RETURN(const Trial* free, Try(no_price, limit));
-  if (Fits(free->bytes, limits)) {
-    bind_ = false;
-    return free->solution;
-  }
+  if (Fits(free->bytes, limits)) return free->solution;
   Progress progress{limits, loosest, cutoff, *price, {}, 0, {}, kInfinity};
   progress.See(*free, no_price);
   if (!progress.settled()) {

@@ -7,6 +7,7 @@
 #define OMSERVE_CORE_PARTITION_MEMORY_PRICES_H_
 
 #include <map>
+#include <memory>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -19,14 +20,19 @@ struct LimitedNetwork {
   // Per variable: what each of its values takes, and of which limit.
   std::vector<const std::vector<double>*> bytes;
   std::vector<int> group;
+  // Where values of a variable differ in their own cost and bytes alone: a network in which they are one value, with
+  // the same variables and edges, and the value there behind each one here; null for variables that are the same.
+  const SharedNetwork* base = nullptr;
+  std::vector<const std::vector<int>*> of_base;
 };
 
 // Not thread-safe. All given must outlive it.
 class MemoryPrices {
  public:
   // Without a cache nothing is folded.
-  MemoryPrices(const LimitedNetwork& problem, SegmentCache* cache, const SolveOptions& options)
-      : problem_(problem), cache_(cache), options_(options) {}
+  // `base`: prices of the problem's base network, to take it apart once for both.
+  MemoryPrices(const LimitedNetwork& problem, SegmentCache* cache, const SolveOptions& options,
+               const MemoryPrices* base = nullptr);
 
   // `limits` per group, infinity for none. The bound holds for all choices that keep `loosest`, limits not below
   // those. Not feasible: the choice nearest to the limits that was found, with an infinite bound when it is proven
@@ -41,8 +47,6 @@ class MemoryPrices {
   void KnowFree(const Solution& solution, size_t groups);
   // That choice, or null while it is not known.
   const Solution* free() const { return trials_.empty() ? nullptr : &trials_.begin()->second.solution; }
-  // Whether the last limits keep the cheapest choice of all out.
-  bool bind() const { return bind_; }
 
  private:
   // The best choice at some prices.
@@ -53,6 +57,20 @@ class MemoryPrices {
   };
   // One call of Within.
   struct Progress;
+  // Variables with the same costs and bytes.
+  struct Kind {
+    const std::vector<double>* unary = nullptr;
+    const std::vector<double>* bytes = nullptr;
+    const std::vector<int>* of_base = nullptr;
+    bool varies = false;  // bytes that no choice changes need no price
+  };
+
+  // A kind at a price: what the values of the network that is folded cost, and the value here for each of them.
+  struct Priced {
+    std::vector<double> costs;
+    std::vector<int> values;  // empty: the same
+  };
+  static Priced AtPrice(const Kind& kind, double price);
 
   absl::StatusOr<const Trial*> Try(const std::vector<double>& price, const WaitLimit& limit);
   absl::Status WalkHull(const std::vector<size_t>& limited, Progress* progress, const WaitLimit& limit);
@@ -64,8 +82,11 @@ class MemoryPrices {
   const LimitedNetwork& problem_;
   SegmentCache* const cache_;
   const SolveOptions& options_;
+  const std::shared_ptr<FoldedNetwork> folded_;
+  std::vector<Kind> kinds_;
+  std::vector<int> kind_;  // of each variable
+  std::vector<int> lean_;  // the choice that takes the fewest bytes
   std::map<std::vector<double>, Trial> trials_;  // by price; the first is without
-  bool bind_ = false;
 };
 
 }  // namespace omserve

@@ -2,7 +2,9 @@
 
 #include <deque>
 #include <limits>
+#include <map>
 #include <random>
+#include <tuple>
 
 #include "gtest/gtest.h"
 
@@ -91,6 +93,81 @@ TEST(MemoryPricesTest, TheBoundIsBelowAndTheChoiceAboveTheOptimum) {
   }
   EXPECT_GT(solved, 800);
   EXPECT_GT(optimal, solved * 3 / 4);
+}
+
+// The problem with a second form of each value of every other variable, dearer and smaller.
+LimitedNetwork WithSecondForms(const LimitedNetwork& base, const std::vector<int>& of_base,
+                               std::deque<std::vector<double>>& tables) {
+  LimitedNetwork problem;
+  problem.group = base.group;
+  problem.base = &base.network;
+  std::map<std::pair<const std::vector<double>*, double>, const std::vector<double>*> known;
+  auto doubled = [&](const std::vector<double>* values, double factor, double term) {
+    const std::vector<double>*& made = known[{values, factor}];
+    if (made == nullptr) {
+      tables.push_back(*values);
+      for (double value : *values) tables.back().push_back(value * factor + term);
+      made = &tables.back();
+    }
+    return made;
+  };
+  auto has = [](int v) { return v % 2 == 1; };
+  for (int v = 0; v < static_cast<int>(base.network.unary.size()); ++v) {
+    const size_t at = static_cast<size_t>(v);
+    problem.network.unary.push_back(has(v) ? doubled(base.network.unary[at], 1, 3e-6) : base.network.unary[at]);
+    problem.bytes.push_back(has(v) ? doubled(base.bytes[at], 0.5, 0) : base.bytes[at]);
+    problem.of_base.push_back(has(v) ? &of_base : nullptr);
+  }
+  std::map<std::tuple<const std::vector<double>*, bool, bool>, const std::vector<double>*> edges;
+  for (const SharedNetwork::Edge& edge : base.network.edges) {
+    const std::vector<double>*& made = edges[{edge.cost, has(edge.a), has(edge.b)}];
+    if (made == nullptr) {
+      const size_t rows = base.network.unary[static_cast<size_t>(edge.a)]->size(),
+                   columns = base.network.unary[static_cast<size_t>(edge.b)]->size();
+      tables.emplace_back();
+      for (size_t i = 0; i < rows * (has(edge.a) ? 2 : 1); ++i) {
+        for (size_t j = 0; j < columns * (has(edge.b) ? 2 : 1); ++j)
+          tables.back().push_back((*edge.cost)[i % rows * columns + j % columns]);
+      }
+      made = &tables.back();
+    }
+    problem.network.edges.push_back({edge.a, edge.b, made});
+  }
+  return problem;
+}
+
+TEST(MemoryPricesTest, ValuesWithSecondFormsAreSearchedAsOne) {
+  const std::vector<int> of_base{0, 1, 2, 0, 1, 2};
+  const SolveOptions options;
+  int second_forms = 0;
+  for (uint32_t seed = 0; seed < 300; ++seed) {
+    std::mt19937 rng(seed);
+    auto draw = [&](int low, int high) { return std::uniform_int_distribution<int>(low, high)(rng); };
+    std::deque<std::vector<double>> tables;
+    const int groups = draw(1, 2);
+    const LimitedNetwork base = Layers(rng, draw(2, 4), groups, tables);
+    const LimitedNetwork problem = WithSecondForms(base, of_base, tables);
+    LimitedNetwork flat = problem;
+    flat.base = nullptr;
+    std::vector<double> limits;
+    for (int g = 0; g < groups; ++g) limits.push_back(draw(5, 40));
+    for (bool fold : {true, false}) {
+      SegmentCache cache, other;
+      MemoryPrices prices(problem, fold ? &cache : nullptr, options), expected(flat, fold ? &other : nullptr, options);
+      double price = 0, other_price = 0;
+      const auto solution = prices.Within(limits, limits, kInfinity, &price, {});
+      const auto wanted = expected.Within(limits, limits, kInfinity, &other_price, {});
+      ASSERT_TRUE(solution.ok() && wanted.ok()) << seed;
+      ASSERT_EQ(solution->feasible, wanted->feasible) << seed;
+      if (!solution->feasible) continue;
+      EXPECT_NEAR(solution->lower_bound, wanted->lower_bound, 1e-9) << seed;
+      EXPECT_NEAR(problem.network.Expand().CostOf(solution->choice), solution->cost, 1e-12) << seed;
+      EXPECT_LE(solution->lower_bound, BruteForce(problem, limits) + 1e-12) << seed;
+      EXPECT_GE(solution->cost, BruteForce(problem, limits) - 1e-12) << seed;
+      for (size_t v = 1; v < solution->choice.size(); v += 2) second_forms += solution->choice[v] >= 3;
+    }
+  }
+  EXPECT_GT(second_forms, 100);
 }
 
 TEST(MemoryPricesTest, NothingIsFoundThatCannotBeBelowTheCutoff) {

@@ -317,16 +317,22 @@ absl::Status PlanSearch::DoesNotFit(const Mesh& mesh, int64_t bytes) const {
 absl::StatusOr<std::optional<PlanDraft>> PlanSearch::Solve(const Staging& staging, double cutoff,
                                                            const WaitLimit& limit) {
   struct Offer {
-    Offer(Problem made, SegmentCache* cache, const SolveOptions& options)
-        : problem(std::move(made)), prices(problem.limited, cache, options) {}
+    Offer(Problem made, SegmentCache* cache, const SolveOptions& options, const Offer* base)
+        : problem(std::move(made)), prices(problem.limited, cache, options, base == nullptr ? nullptr : &base->prices) {}
     const Problem problem;
     MemoryPrices prices;
   };
-  auto offer = [&](bool gathers) -> absl::StatusOr<std::unique_ptr<Offer>> {
+  auto offer = [&](bool gathers, const Offer* base) -> absl::StatusOr<std::unique_ptr<Offer>> {
     ASSIGN_OR_RETURN(Problem problem, NetworkOf(staging, gathers, limit));
-    return std::make_unique<Offer>(std::move(problem), options_.fold ? &segments_ : nullptr, options_.solve);
+    if (base != nullptr) {
+      // However its weights are held, what a strategy does to values is the same.
+      problem.limited.base = &base->problem.limited.network;
+      for (const Domain* domain : problem.domains)
+        problem.limited.of_base.push_back(domain->base == nullptr ? nullptr : &domain->of_base);
+    }
+    return std::make_unique<Offer>(std::move(problem), options_.fold ? &segments_ : nullptr, options_.solve, base);
   };
-  ASSIGN_OR_RETURN(const std::unique_ptr<Offer> plain, offer(false));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Offer> plain, offer(false, nullptr));
   if (staging.stages.size() == 1) {
     auto alone = alone_.find(KeyOf(staging.stages[0]));
     if (alone != alone_.end() && alone->second) plain->prices.KnowFree(alone->second->free, 1);
@@ -342,7 +348,7 @@ absl::StatusOr<std::optional<PlanDraft>> PlanSearch::Solve(const Staging& stagin
   // plan needs, not every plan: bounds hold without it.
   auto offer_gathers = [&]() -> absl::Status {
     if (gathering) return absl::OkStatus();
-    ASSIGN_OR_RETURN(gathering, offer(true));
+    ASSIGN_OR_RETURN(gathering, offer(true, plain.get()));
     if (plain->prices.free() != nullptr) {
       // With memory enough nothing is gathered.
       Solution free = *plain->prices.free();
@@ -362,7 +368,7 @@ absl::StatusOr<std::optional<PlanDraft>> PlanSearch::Solve(const Staging& stagin
     ASSIGN_OR_RETURN(const bool fits, plain->prices.FreeFits(memory, limit));
     if (!fits) {
       RETURN_IF_ERROR(offer_gathers());
-      ASSIGN_OR_RETURN_WITH(const Solution any, gathering->prices.Within(memory, memory, cutoff, &price_[1], limit),
+      ASSIGN_OR_RETURN_WITH(const Solution any, gathering->prices.Within(memory, memory, cutoff, &price_, limit),
                             "no plan");
       if (any.lower_bound >= cutoff) return std::nullopt;
     }
@@ -371,23 +377,13 @@ absl::StatusOr<std::optional<PlanDraft>> PlanSearch::Solve(const Staging& stagin
   std::vector<double> limits = memory;
   double bound = 0;
   for (int round = 1;; ++round) {
-    ASSIGN_OR_RETURN_WITH(Solution solution, plain->prices.Within(limits, memory, cutoff, &price_[0], limit),
-                          "no plan");
-    const Offer* chosen = plain.get();
-    double round_bound = solution.lower_bound;
-    const bool binds = plain->prices.bind();
-    if (binds && !options_.weight_sharding) {
-      RETURN_IF_ERROR(offer_gathers());
-      const double at_most = solution.feasible ? std::min(cutoff, solution.cost) : cutoff;
-      ASSIGN_OR_RETURN_WITH(Solution other, gathering->prices.Within(limits, memory, at_most, &price_[1], limit),
-                            "no plan");
-      round_bound = std::min(round_bound, other.lower_bound);
-      if (!solution.feasible || (other.feasible && other.cost < solution.cost)) {
-        solution = std::move(other);
-        chosen = gathering.get();
-      }
-    }
-    bound = std::max(bound, round_bound);
+    // The larger offer holds the smaller one: with it, and where memory binds, only it is searched.
+    ASSIGN_OR_RETURN(const bool fits, plain->prices.FreeFits(limits, limit));
+    const bool binds = !fits;
+    if (binds && !options_.weight_sharding) RETURN_IF_ERROR(offer_gathers());
+    Offer* const chosen = binds && gathering ? gathering.get() : plain.get();
+    ASSIGN_OR_RETURN_WITH(Solution solution, chosen->prices.Within(limits, memory, cutoff, &price_, limit), "no plan");
+    bound = std::max(bound, solution.lower_bound);
     if (cutoff < kNoCutoff && bound >= cutoff) return std::nullopt;
     const bool feasible = solution.feasible;
     PlanDraft draft = DraftOf(staging, chosen->problem, std::move(solution));

@@ -140,7 +140,7 @@ class PlanSearch {
   std::map<std::tuple<const Domain*, std::vector<int>>, std::vector<double>> with_outputs_;
   SegmentCache segments_;
   double memory_scale_ = 1;
-  double price_[2] = {0, 0};  // of bytes, where the last search under limits ended; with gathers
+  double price_ = 0;  // of bytes, where the last search under limits ended
 };
 
 // Bytes the devices of each stage hold: constants, and the most of computed values alive at once.

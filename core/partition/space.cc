@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <numeric>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -261,18 +262,19 @@ absl::StatusOr<const Domain*> PlanSpace::DomainOf(int index, bool offer_gathers)
 
 const Domain* PlanSpace::WithGathers(const Node& node, const Domain& base) {
   auto [it, fresh] = with_gathers_.try_emplace(&base);
-  if (fresh) {
-    auto domain = std::make_unique<Domain>();
+  bool any = false;
+  for (int i = 0; fresh && i < node.num_inputs(); ++i) any = any || MayBeGathered(graph_.graph(), node, i);
+  if (any) {
+    auto domain = std::make_unique<Domain>(base);
     domain->base = &base;
+    domain->of_base.resize(base.strategies.size());
+    std::iota(domain->of_base.begin(), domain->of_base.end(), 0);
     for (size_t k = 0; k < base.strategies.size(); ++k) {
-      const Strategy& strategy = base.strategies[k];
-      AddStrategy(node, strategy, domain.get());
+      if (!base.strategies[k].held.empty()) continue;
+      Strategy gathering = base.strategies[k];
+      if (!HoldFewest(graph_.graph(), node, resharder_, &gathering)) continue;
+      AddStrategy(node, std::move(gathering), domain.get());
       domain->of_base.push_back(static_cast<int>(k));
-      Strategy gathering = strategy;
-      if (strategy.held.empty() && HoldFewest(graph_.graph(), node, resharder_, &gathering)) {
-        AddStrategy(node, std::move(gathering), domain.get());
-        domain->of_base.push_back(static_cast<int>(k));
-      }
     }
     domain->id = static_cast<int>(domains_.size() + with_gathers_.size());
     if (domain->strategies.size() > base.strategies.size()) it->second = std::move(domain);

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <string>
 
 namespace omserve {
 namespace {
@@ -59,7 +58,7 @@ bool BoxContains(const std::vector<int64_t>& outer_begin, const Shape& outer_ext
 
 const Transfer& TransferPlanner::Messages(const Sharding& sent, const Sharding& received,
                                           const TensorDesc& desc) {
-  const Key key{desc.shape, static_cast<int>(SizeOf(desc.type)), ToString(sent), ToString(received)};
+  const Key key{desc.shape, static_cast<int>(SizeOf(desc.type)), sent, received};
   auto known = messages_.find(key);
   if (known != messages_.end()) return known->second;
   Transfer transfer{sent, received, {}, kInfinity, kInfinity};
@@ -98,7 +97,7 @@ const Transfer& TransferPlanner::Messages(const Sharding& sent, const Sharding& 
 
 const Transfer& TransferPlanner::Best(const Sharding& produced, const Sharding& wanted,
                                       const TensorDesc& desc) {
-  const Key key{desc.shape, static_cast<int>(SizeOf(desc.type)), ToString(produced), ToString(wanted)};
+  const Key key{desc.shape, static_cast<int>(SizeOf(desc.type)), produced, wanted};
   auto known = best_.find(key);
   if (known != best_.end()) return known->second;
   Transfer best{Sharding::Replicated(static_cast<int>(desc.shape.size())), wanted, {}, kInfinity, kInfinity};

@@ -6,12 +6,11 @@
 #ifndef OMSERVE_CORE_PARTITION_TRANSFER_H_
 #define OMSERVE_CORE_PARTITION_TRANSFER_H_
 
-#include <map>
-#include <string>
 #include <tuple>
 #include <utility>
 #include <vector>
 
+#include "absl/container/node_hash_map.h"
 #include "core/cluster/cluster.h"
 #include "core/partition/reshard.h"
 
@@ -49,8 +48,8 @@ class TransferPlanner {
   Resharder& to_;
   const Mesh from_mesh_, to_mesh_;
   const Cluster& cluster_;
-  using Key = std::tuple<Shape, int, std::string, std::string>;
-  std::map<Key, Transfer> best_, messages_;
+  using Key = std::tuple<Shape, int, Sharding, Sharding>;
+  absl::node_hash_map<Key, Transfer> best_, messages_;
 };
 
 // Whether the box (first element, extent) lies inside the outer one.
