@@ -169,6 +169,7 @@ class BinaryKernel : public Kernel {
       : broadcast_(request.output_shape(), {&request.input_shape(0), &request.input_shape(1)}),
         whole_{request.input_shape(0) == request.output_shape(), request.input_shape(1) == request.output_shape()},
         divisors_(NumElements(request.input_shape(1))),
+        layouts_(request),
         threads_(request.threads) {}
 
   absl::Status Run(const void* const* inputs, void* const* outputs, KernelContext&) override {
@@ -186,13 +187,14 @@ class BinaryKernel : public Kernel {
     return absl::OkStatus();
   }
   bool MayOverwrite(int input) const override { return whole_[input]; }
-  std::optional<Layout> InputLayout(int input) const override { return AnyLayoutIf(whole_[0] && whole_[1]); }
-  std::optional<Layout> OutputLayout() const override { return AnyLayoutIf(whole_[0] && whole_[1]); }
+  std::optional<Layout> InputLayout(int input) const override { return layouts_.Input(input); }
+  std::optional<Layout> OutputLayout() const override { return layouts_.Output(); }
 
  private:
   const Broadcast<2> broadcast_;
   const bool whole_[2];
   const int64_t divisors_;
+  const ElementwiseLayouts layouts_;
   const int threads_;
 };
 
@@ -223,7 +225,7 @@ class NumberKernel : public Kernel {
     return absl::OkStatus();
   }
   bool MayOverwrite(int input) const override { return input == 0; }
-  std::optional<Layout> InputLayout(int input) const override { return AnyLayoutIf(input == 0); }
+  std::optional<Layout> InputLayout(int) const override { return std::nullopt; }
   std::optional<Layout> OutputLayout() const override { return std::nullopt; }
 
  private:
@@ -323,6 +325,7 @@ class ClipKernel : public Kernel {
   explicit ClipKernel(const KernelRequest& request)
       : broadcast_(request.output_shape(),
                    {&request.input_shape(0), &request.input_shape(1), &request.input_shape(2)}),
+        layouts_(request),
         threads_(request.threads),
         whole_(request.input_shape(0) == request.output_shape()) {}
 
@@ -350,6 +353,8 @@ class ClipKernel : public Kernel {
     return absl::OkStatus();
   }
   bool MayOverwrite(int input) const override { return input == 0 && whole_; }
+  std::optional<Layout> InputLayout(int input) const override { return layouts_.Input(input); }
+  std::optional<Layout> OutputLayout() const override { return layouts_.Output(); }
 
  private:
   static OMSERVE_INLINE T Limit(T x, T low, T high) {
@@ -357,6 +362,7 @@ class ClipKernel : public Kernel {
     return x > high ? high : x;
   }
   const Broadcast<3> broadcast_;
+  const ElementwiseLayouts layouts_;
   const int threads_;
   const bool whole_;
 };

@@ -8,6 +8,13 @@
 
 namespace omserve::cpu {
 
+ElementwiseLayouts::ElementwiseLayouts(const KernelRequest& request) {
+  for (const TensorDesc& input : request.inputs) {
+    whole_.push_back(input.shape == request.output_shape());
+    any_ = any_ && (whole_.back() || (input.type != DataType::kUndefined && NumElements(input.shape) == 1));
+  }
+}
+
 namespace {
 
 class ViewKernel : public Kernel {

@@ -64,11 +64,6 @@ class Kernel {
   virtual std::optional<View> ViewOf(int output) const { return std::nullopt; }
 };
 
-// For kernels that do the same to every element: any layout, as long as it is everyone's.
-inline std::optional<Layout> AnyLayoutIf(bool everywhere) {
-  return everywhere ? std::nullopt : std::optional<Layout>(Layout::kPlain);
-}
-
 // A node to make a kernel for. Descriptions are static and have been inferred from each other (ops/), so factories
 // may rely on the operator's shape rules; they check what the device restricts further.
 struct KernelRequest {
@@ -96,6 +91,20 @@ struct KernelRequest {
   absl::Status Unsupported(absl::string_view what) const;
   // The same for the type of an input.
   absl::Status UnsupportedType(int input) const;
+};
+
+// Layouts of kernels that do the same to every element: what has the output's shape lies as it does, one element lies anyhow.
+// Where other shapes are spread over the output, all is row-major.
+class ElementwiseLayouts {
+ public:
+  explicit ElementwiseLayouts(const KernelRequest& request);
+  std::optional<Layout> Input(int input) const { return Is(input) ? std::nullopt : std::optional(Layout::kPlain); }
+  std::optional<Layout> Output() const { return any_ ? std::nullopt : std::optional(Layout::kPlain); }
+
+ private:
+  bool Is(int input) const { return any_ && whole_[static_cast<size_t>(input)]; }
+  bool any_ = true;
+  std::vector<bool> whole_;
 };
 
 using KernelFactory = absl::StatusOr<std::unique_ptr<Kernel>> (*)(const KernelRequest&);

@@ -96,12 +96,14 @@ class RandomImageGraph {
   }
 
   ValueId Step() {
-    switch (random_() % 8) {
+    switch (random_() % 10) {
       case 0: return Add("Add", {Pick(), Pick()});
       case 1: return Add("Mul", {Pick(), Constant({1, channels_, 1, 1})});
       case 2: return Add("Muls", {Pick()}, {{"value", 2.0f}});
       case 3: return Add("Abs", {Pick()});
       case 4: return Convolve("DepthwiseConv2D", {channels_, 1, 3, 3}, 1);
+      case 8: return Add("Add", {Constant({}), Pick()});
+      case 9: return Add("ClipByValue", {Pick(), Constant({}), Constant({1})});
       case 5: return Convolve("Conv2D", {channels_, channels_, 1, 1}, 0);
       default: {
         ValueId y = Convolve("Conv2D", {channels_, channels_, 3, 3}, 1);
