@@ -49,14 +49,19 @@ struct Extent {
   std::vector<int64_t> operator_sizes;  // elements
   std::vector<int64_t> rows, columns;   // of matrix products by square weights
   std::vector<int64_t> positions, head_sizes;  // of those of attention, of kHeads heads
-  std::vector<std::pair<int64_t, int64_t>> convolutions;  // channels; height and width
+  std::vector<Probe> convolutions;
   std::vector<int64_t> payloads;                          // bytes
   std::vector<CollectiveKind> collectives;
 };
 
+// A convolution of an image of so many channels.
+Probe Image(int64_t channels, int64_t size, int64_t window, bool depthwise = false) {
+  return {.what = Probe::What::kConvolution, .size = size, .columns = channels, .window = window, .depthwise = depthwise};
+}
+
 Extent ExtentOf(bool quick) {
   if (quick) {
-    return {{"Add", "SoftmaxV2"}, {256, 64 << 10}, {1, 64}, {64, 256}, {64}, {16}, {{16, 28}}, {4 << 10, 1 << 20},
+    return {{"Add", "SoftmaxV2"}, {256, 64 << 10}, {1, 64}, {64, 256}, {64}, {16}, {Image(16, 28, 3), Image(16, 28, 3, true)}, {4 << 10, 1 << 20},
             {CollectiveKind::kAllReduce, CollectiveKind::kSendReceive}};
   }
   return {{"Add", "Mul", "Sub", "RealDiv", "Relu", "Sigmoid", "Tanh", "Erf", "Gelu", "Sqrt", "SoftmaxV2", "ReduceMean", "Transpose"},
@@ -65,7 +70,9 @@ Extent ExtentOf(bool quick) {
           {16, 64, 256, 768},
           {16, 128},
           {8, 64},
-          {{16, 56}, {64, 28}, {128, 14}},
+          {Image(8, 24, 1), Image(32, 14, 1), Image(128, 7, 1), Image(64, 56, 1), Image(256, 14, 1), Image(512, 14, 1),
+           Image(16, 56, 3), Image(64, 28, 3), Image(64, 56, 3), Image(128, 14, 3), Image(256, 14, 3), Image(512, 7, 3),
+           Image(16, 12, 3, true), Image(32, 56, 3, true), Image(96, 12, 5, true), Image(240, 28, 5, true)},
           {4 << 10, 64 << 10, 1 << 20, 8 << 20},
           {CollectiveKind::kAllReduce, CollectiveKind::kAllGather, CollectiveKind::kReduceScatter,
            CollectiveKind::kAllToAll, CollectiveKind::kBroadcast, CollectiveKind::kSendReceive}};
@@ -201,26 +208,32 @@ class Calibration {
     rates.half_columns = fitted.half_columns;
     rates.half_inner = fitted.half_inner;
     for (const char* type : {"MatMulV2", "BatchMatMulV2"}) device.operators[type].rates = ToFile(fitted);
-    // Convolutions have no rows and columns: their middle rate is taken for all.
-    std::vector<double> convolutions;
-    for (const auto& [channels, image] : extent_.convolutions) {
-      const Probe probe{.what = Probe::What::kConvolution, .size = image, .columns = channels};
+    // A convolution is a product of positions x taps by taps x channels; where each channel is by itself, other code runs.
+    std::map<std::string, std::vector<MeasuredProduct>> convolutions;
+    for (const Probe& probe : extent_.convolutions) {
       ASSIGN_OR_RETURN(const double time, SecondsOf(probe, devices));
-      convolutions.push_back(probe.work().flops / time);
+      const OperatorWork work = probe.work();
+      convolutions[std::string(work.type)].push_back({work, time});
     }
-    std::sort(convolutions.begin(), convolutions.end());
-    const double convolution = convolutions[convolutions.size() / 2];
-    device.operators["Conv2D"].rates = {{"flops_per_second", convolution}};
-    table_.AddRow({kind, "convolutions, the middle one", "", absl::StrFormat("%.1f Gflop/s", 1e-9 * convolution)});
+    for (const auto& [type, measured] : convolutions) {
+      const OperatorRates rate = FitProducts({.bytes_per_second = memory, .start_seconds = starts[0]}, measured);
+      device.operators[type].rates = ToFile(rate);
+      AddProducts(kind, type, rate, measured);
+    }
     table_.AddRow({kind, "operators, the middle one", "",
                    absl::StrFormat("%.2f us and %.1f GB/s", 1e6 * rates.start_seconds, 1e-9 * rates.bytes_per_second)});
     table_.AddRow({kind, "memory", "", absl::StrFormat("%.1f GB/s", 1e-9 * memory)});
-    table_.AddRow({kind, "matrix products", "",
-                   absl::StrFormat("%.1f Gflop/s, half of it at %.0f rows, %.0f columns or %.0f inner; %d measured, mean error %.0f %%",
-                                   1e-9 * fitted.flops_per_second, fitted.half_rows, fitted.half_columns, fitted.half_inner,
-                                   products.size(), 100 * MeanError(fitted, products))});
+    AddProducts(kind, "matrix products", fitted, products);
     device.rates = ToFile(rates);
     return device;
+  }
+
+  void AddProducts(const std::string& kind, const std::string& what, const OperatorRates& rates,
+                   const std::vector<MeasuredProduct>& measured) {
+    table_.AddRow({kind, what, "",
+                   absl::StrFormat("%.1f Gflop/s, half of it at %.0f rows, %.0f columns or %.0f inner; %d measured, mean error %.0f %%",
+                                   1e-9 * rates.flops_per_second, rates.half_rows, rates.half_columns, rates.half_inner,
+                                   measured.size(), 100 * MeanError(rates, measured))});
   }
 
   static CostFile::Rates ToFile(const OperatorRates& rates) {
@@ -287,9 +300,7 @@ class Calibration {
   absl::StatusOr<double> TrySecondsOf(const Probe& probe, const std::vector<LogicalDeviceId>& devices) {
     ASSIGN_OR_RETURN(const double some, RunSeconds(probe, devices, kShortRepetitions));
     // First a guess at how many repetitions can be told from noise, then these.
-    const double weights = probe.what == Probe::What::kProduct && probe.batch == 1
-                               ? 4.0 * static_cast<double>(probe.inner * probe.columns) * static_cast<double>(devices.size())
-                               : 0;
+    const double weights = 4.0 * static_cast<double>(probe.weights()) * static_cast<double>(devices.size());
     const int most = weights > 0 ? std::clamp(static_cast<int>(kMostProbeBytes / weights), 6, kMostRepetitions) : kMostRepetitions;
     int more = std::min(probe.what == Probe::What::kOperator && probe.size <= kSmall ? most : 16, most);
     ASSIGN_OR_RETURN(double all, RunSeconds(probe, devices, kShortRepetitions + more));

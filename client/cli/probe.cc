@@ -13,7 +13,6 @@ namespace {
 constexpr char kGroup[] = "probe";
 // Of a row; what an axis of a softmax has.
 constexpr int64_t kRow = 64;
-constexpr int64_t kWindow = 3;
 
 Tensor Filled(Shape shape, float value) {
   return Tensor::Of<float>(shape, std::vector<float>(static_cast<size_t>(NumElements(shape)), value));
@@ -83,11 +82,12 @@ class Builder {
       }
       case Probe::What::kConvolution: {
         const Node* weight = graph_.AddConst(
-            "w", Filled({probe_.columns, probe_.columns, kWindow, kWindow},
-                        1 / static_cast<float>(probe_.columns * kWindow * kWindow)));
+            "w", Filled({probe_.columns, probe_.depthwise ? 1 : probe_.columns, probe_.window, probe_.window},
+                        1 / static_cast<float>(probe_.columns * probe_.window * probe_.window)));
         ASSIGN_OR_RETURN(x_, Add("Conv2D", "convolution", {x_, weight->out()},
                                  {{"strides", std::vector<int64_t>(4, 1)},
-                                  {"pads", std::vector<int64_t>(4, kWindow / 2)},
+                                  {"pads", std::vector<int64_t>(4, probe_.window / 2)},
+                                  {"groups", probe_.depthwise ? probe_.columns : int64_t{1}},
                                   {"data_format", std::string("NCHW")}}));
         return absl::OkStatus();
       }
@@ -185,17 +185,25 @@ double Probe::bytes() const {
     return element * static_cast<double>(batch * (size * inner + inner * columns + size * columns));
   }
   if (what == What::kConvolution) {
-    return element * static_cast<double>(2 * columns * size * size + columns * columns * kWindow * kWindow);
+    return element * static_cast<double>(2 * columns * size * size + columns * taps());
   }
   const double read = element * static_cast<double>(size) * static_cast<double>(NumOperands(type));
   return read + element * static_cast<double>(type == "ReduceMean" ? size / kRow : size);
 }
 
+int64_t Probe::weights() const {
+  if (what == What::kProduct && batch == 1) return inner * columns;
+  return what == What::kConvolution ? columns * taps() : 0;
+}
+
 OperatorWork Probe::work() const {
   if (what == What::kConvolution) {
-    return {.type = "Conv2D",
-            .flops = 2.0 * static_cast<double>(columns * columns * kWindow * kWindow) * static_cast<double>(size * size),
-            .bytes = bytes()};
+    return {.type = depthwise ? "DepthwiseConv2D" : "Conv2D",
+            .flops = 2.0 * static_cast<double>(columns * taps()) * static_cast<double>(size * size),
+            .bytes = bytes(),
+            .rows = size * size,
+            .columns = depthwise ? 0 : columns,
+            .inner = taps()};
   }
   return {.type = "BatchMatMulV2",
           .flops = 2.0 * static_cast<double>(batch * size) * static_cast<double>(columns) * static_cast<double>(inner),

@@ -19,16 +19,23 @@ struct Probe {
   std::string type;  // of the operator: "SoftmaxV2"; of one or two equal operands, or "Transpose", "ReduceMean" (of rows)
   CollectiveKind collective = CollectiveKind::kAllReduce;  // over all devices of the probe
   // kOperator: elements of a float tensor. kCollective: bytes of payload, as for Cluster::CollectiveTime. kProduct: rows.
-  // kConvolution: height and width of an image of `columns` channels, in and out, under a window of 3 x 3.
+  // kConvolution: height and width of an image of `columns` channels, in and out.
   int64_t size = 0;
   // kProduct: of rows x inner by inner x columns. With a batch, of so many pairs of computed values, as in attention; else
   // by weights, each time others, and columns must equal inner.
   int64_t columns = 0, inner = 0, batch = 1;
+  // kConvolution: width and height of the window; whether each channel is by itself.
+  int64_t window = 3;
+  bool depthwise = false;
 
   // Read and written by one repetition, each once.
   double bytes() const;
   // Of products and convolutions: what it is to a device.
   OperatorWork work() const;
+  // Elements of weights that each repetition has for itself.
+  int64_t weights() const;
+  // kConvolution: what one element of the result is a sum of.
+  int64_t taps() const { return window * window * (depthwise ? 1 : columns); }
 };
 
 // The model of `repetitions`, one slice on each device. INVALID_ARGUMENT names an operator of which there is no probe.

@@ -1,6 +1,7 @@
 #include "client/cli/probe.h"
 
 #include "core/om/model.h"
+#include "core/partition/choose.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -53,6 +54,42 @@ TEST(ProbeTest, ConvolutionsKeepTheirImage) {
   EXPECT_EQ(Count(model->graphs[0], "Conv2D"), 3);
   EXPECT_EQ(probe.work().flops, 2 * 4 * 4 * 9 * 49);
   EXPECT_EQ(probe.bytes(), 4 * (2 * 4 * 49 + 4 * 4 * 9));
+}
+
+// What a probe says of itself is what plans are priced by.
+TEST(ProbeTest, ConvolutionsArePricedAsTheyAreMeasured) {
+  auto cluster = Cluster::FromJson(R"({"cluster": [{"cluster_nodes": [{"node_id": 0, "item_list": [{"item_id": 0}]}]}],
+                                      "item_def": [{"item_type": "cpu"}]})",
+                                   "cluster");
+  ASSERT_TRUE(cluster.ok()) << cluster.status();
+  ASSERT_TRUE(cluster->ApplyCosts(R"({"omserve_costs": {"devices": {"cpu": {"operators": {
+      "Conv2D": {"flops_per_second": 1e9, "bytes_per_second": 1e15, "start_seconds": 1e-6,
+                 "half_rows": 10, "half_columns": 5, "half_inner": 7},
+      "DepthwiseConv2D": {"flops_per_second": 1e8, "bytes_per_second": 1e15, "start_seconds": 2e-6,
+                          "half_rows": 3, "half_inner": 4}}}}}})",
+                                  "costs")
+                  .ok());
+  for (const bool depthwise : {false, true}) {
+    const Probe probe{.what = Probe::What::kConvolution, .size = 9, .columns = 6, .window = 5, .depthwise = depthwise};
+    double seconds[2];
+    for (int i = 0; i < 2; ++i) {
+      const auto model = ProbeModel(probe, {kTwo[0]}, 1 + i);
+      ASSERT_TRUE(model.ok()) << model.status();
+      const auto plan = PlanModel(model->graphs[0], *cluster, {});
+      ASSERT_TRUE(plan.ok()) << plan.status();
+      seconds[i] = plan->seconds;
+    }
+    OperatorRates rates{.flops_per_second = 1e9, .bytes_per_second = 1e15, .start_seconds = 1e-6};
+    rates.half_rows = 10;
+    rates.half_columns = 5;
+    rates.half_inner = 7;
+    if (depthwise) {
+      rates = {.flops_per_second = 1e8, .bytes_per_second = 1e15, .start_seconds = 2e-6};
+      rates.half_rows = 3;
+      rates.half_inner = 4;
+    }
+    EXPECT_NEAR(seconds[1] - seconds[0], rates.Seconds(probe.work()), 1e-9) << depthwise;
+  }
 }
 
 TEST(ProbeTest, CollectivesOfAllKindsOnAnyNumberOfRanks) {

@@ -52,6 +52,19 @@ OperatorWork LocalWork(const Graph& graph, const Node& node, const Mesh& mesh, c
   }
   // Operators that touch only part of their inputs (a gather) state fewer bytes than the operands have.
   work.bytes = std::min(work.bytes, std::max(whole.bytes, 1.0));
+  const bool convolves = absl::StrContains(node.type(), "Conv") && node.output().shape.size() > 2;
+  if (convolves) {
+    // Positions x taps by taps x channels. Where each channel is by itself, whatever the operator is called, other code runs.
+    const Shape image = LocalShape(mesh, strategy.raw_outputs[0], node.output().shape);
+    const int64_t channels = node.output().shape[1], groups = node.AttrOr<int64_t>("groups", 1);
+    const int64_t elements = NumElements(image);
+    if (groups > 1 && groups == channels) work.type = "DepthwiseConv2D";
+    if (elements > 0) {
+      work.columns = work.type == "DepthwiseConv2D" ? 0 : std::min(image[1], channels / groups);
+      work.rows = elements / image[1];
+      work.inner = std::llround(work.flops / 2 / static_cast<double>(elements));
+    }
+  }
   if (absl::StrContains(node.type(), "MatMul")) {
     const Shape product = LocalShape(mesh, strategy.raw_outputs[0], node.output().shape);
     const int64_t elements = NumElements(product);

@@ -4,7 +4,7 @@
 
 For each number of worker processes (one device with one thread each): `omctl calibrate` measures them, `omctl plan --cost-file`
 predicts models cut over them (tensor parallel, and pipeline), the same cut is built, loaded and run, and the lower quartile of the
-time of a run, less that of a model with nothing to do, is compared with the prediction. Prints each, and the mean error.
+time of a run, less that of a model with the same inputs and outputs and nothing to do, is compared with the prediction. Prints each, and the mean error.
 """
 
 import argparse
@@ -19,18 +19,27 @@ import numpy as np
 import omserve
 import onnx
 
-MODELS = ["stories260k", "use_lite_en", "ocr_cls", "gpt2", "bert", "llama", "vit", "resnet50"]
+MODELS = ["mnist_burn", "mnist_cntk", "stories260k", "use_lite_en", "ocr_cls", "ocr_det", "gpt2", "bert", "llama", "vit", "resnet50"]
 
 
-def nothing(path, outputs):
-    """A model that does next to nothing, and gives as much: what a run costs anyway."""
-    info = onnx.helper.make_tensor_value_info
-    nodes, zeros = [], []
+def nothing(path, feeds, outputs):
+    """A model that does next to nothing, but takes and gives as much: what a run costs anyway."""
+    node, info = onnx.helper.make_node, onnx.helper.make_tensor_value_info
+    constant = onnx.numpy_helper.from_array
+    nodes, constants, ones = [], [constant(np.array([1], np.int64), "one")], []
+    for i, (name, value) in enumerate(feeds.items()):
+        for key, number in (("begin", 0), ("end", 1)):
+            constants.append(constant(np.full(value.ndim, number, np.int64), f"{key}{i}"))
+        ones.append(f"cast{i}")
+        nodes += [node("Slice", [name, f"begin{i}", f"end{i}"], [f"first{i}"]), node("Reshape", [f"first{i}", "one"], [f"flat{i}"]),
+                  node("Cast", [f"flat{i}"], [f"cast{i}"], to=onnx.TensorProto.FLOAT)]
+    nodes.append(node("Sum", ones, ["sum"]))
     for i, shape in enumerate(outputs):
-        zeros.append(onnx.numpy_helper.from_array(np.zeros(shape, np.float32), f"zero{i}"))
-        nodes.append(onnx.helper.make_node("Add", ["x", f"zero{i}"], [f"y{i}"]))
-    graph = onnx.helper.make_graph(nodes, "nothing", [info("x", onnx.TensorProto.FLOAT, [1])],
-                                   [info(f"y{i}", onnx.TensorProto.FLOAT, shape) for i, shape in enumerate(outputs)], zeros)
+        constants.append(constant(np.zeros(shape, np.float32), f"zero{i}"))
+        nodes.append(node("Add", ["sum", f"zero{i}"], [f"y{i}"]))
+    inputs = [info(name, onnx.helper.np_dtype_to_tensor_dtype(value.dtype), value.shape) for name, value in feeds.items()]
+    graph = onnx.helper.make_graph(nodes, "nothing", inputs,
+                                   [info(f"y{i}", onnx.TensorProto.FLOAT, shape) for i, shape in enumerate(outputs)], constants)
     onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)]), path)
 
 
@@ -75,8 +84,9 @@ def main():
     omctl = pathlib.Path(arguments.bin) / "omctl"
     folder = pathlib.Path(tempfile.mkdtemp(prefix="bench-prediction-"))
     models = [m / name for m in arguments.models for name in arguments.only if (m / name / "model.onnx").exists()]
-    errors = []
+    every = []
     for count in arguments.processes:
+        errors = []
         with omserve.Server.cluster(workers=0) as server:
             for _ in range(count):
                 server.start_worker(1, arguments=["--device-threads", "1"])
@@ -102,15 +112,18 @@ def main():
                         loaded = client.load(folder / "m.om", name="m").model
                         measured = lower_quartile(client, "m", feeds, arguments.runs)
                         client.unload("m")
-                        nothing(folder / "nothing.onnx", [tuple(output.shape) for output in loaded.outputs])
+                        nothing(folder / "nothing.onnx", feeds, [tuple(output.shape) for output in loaded.outputs])
                         client.build(folder / "nothing.onnx", folder / "nothing.om")
                         client.load(folder / "nothing.om", name="nothing")
-                        measured -= lower_quartile(client, "nothing", {"x": np.zeros(1, np.float32)}, arguments.runs)
+                        measured -= lower_quartile(client, "nothing", feeds, arguments.runs)
                         client.unload("nothing")
                         errors.append(abs(predicted / measured - 1))
                         print(f"{count} processes, {model.name} {layout[0]} {layout[1]}: predicted {1e3 * predicted:.2f} ms, "
                               f"measured {1e3 * measured:.2f} ms ({100 * (predicted / measured - 1):+.0f} %)", flush=True)
-    print(f"mean error of {len(errors)}: {100 * np.mean(errors):.1f} %, median {100 * np.median(errors):.1f} %")
+        print(f"{count} processes: mean error of {len(errors)}: {100 * np.mean(errors):.1f} %, "
+              f"median {100 * np.median(errors):.1f} %", flush=True)
+        every += errors
+    print(f"mean error of all {len(every)}: {100 * np.mean(every):.1f} %, median {100 * np.median(every):.1f} %")
 
 
 if __name__ == "__main__":
