@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
+#include <numeric>
 
 #include "absl/strings/str_cat.h"
 #include "core/cluster/cholesky.h"
@@ -19,7 +19,9 @@ constexpr double kFillPlace = 0.69, kFillPlaceDeviation = 0.3;  // log(b n / a) 
 constexpr double kFillPlacePerRanks = 0.4;                      // more of that per log(ranks)
 constexpr double kFillSteepness = 1.4;
 constexpr double kFloorRise = 0.3, kFloorRisePlace = 0.002;  // of log a; half of it at that b n / a
-constexpr double kNoise = 0.02;
+// What nothing else tells of a sample. Student's t: a few samples are far off all that is known, and must not bend the rest.
+constexpr double kOwnDeviation = 0.04, kOwnFreedom = 2;
+constexpr double kOwnLength = 0.3;  // in log(bytes): how far around its sample it holds
 
 // How alike two curves are.
 struct Likeness {
@@ -29,8 +31,8 @@ struct Likeness {
   double own;           // the part that belongs to the curve alone
 };
 constexpr Likeness kFormulaLikeness{0.8, 0.1, 1.7, 0.02};
-constexpr Likeness kRestLikeness{0.8, 0.1, 3.0, 0.5};
-constexpr double kRestDeviation = 0.1, kRestLength = 0.6;  // of the Gaussian process; length in log(bytes)
+constexpr Likeness kRestLikeness{0.8, 0.1, 3.0, 0.0};
+constexpr double kRestDeviation = 0.08, kRestLength = 0.8;  // of the Gaussian process; length in log(bytes)
 
 bool IsLoose(CollectiveKind kind) {
   return kind == CollectiveKind::kAllToAll || kind == CollectiveKind::kSendReceive;
@@ -48,6 +50,41 @@ double Covariance(const std::pair<CollectiveKind, int>& a, const std::pair<Colle
 double RestCovariance(double log_bytes, double other) {
   const double distance = (log_bytes - other) / kRestLength;
   return kRestDeviation * kRestDeviation * std::exp(-0.5 * distance * distance);
+}
+
+// Of the parameters: each kind of them has one mean of all curves.
+std::vector<double> Centre(std::vector<double> parameters, size_t curves) {
+  for (size_t block = 0; block < 3; ++block) {
+    const auto begin = parameters.begin() + static_cast<std::ptrdiff_t>(block * curves),
+               end = begin + static_cast<std::ptrdiff_t>(curves);
+    std::fill(begin, end, std::accumulate(begin, end, 0.0) / static_cast<double>(curves));
+  }
+  return parameters;
+}
+
+// Inverse of the covariance of the parameters.
+std::vector<double> PriorPrecision(const std::vector<std::pair<CollectiveKind, int>>& curves) {
+  constexpr double kOwn[] = {kFloorDeviation, kByteDeviation, kFillDeviation};
+  constexpr double kCommon[] = {kCommonDeviation, kCommonDeviation, kCommonFillDeviation};
+  const size_t count = curves.size(), unknowns = 3 * count + 1;
+  std::vector<double> precision(unknowns * unknowns, 0);
+  for (size_t block = 0; block < 3; ++block) {
+    std::vector<double> prior(count * count);
+    for (size_t i = 0; i < count; ++i) {
+      for (size_t j = 0; j < count; ++j) {
+        prior[i * count + j] = kOwn[block] * kOwn[block] * Covariance(curves[i], curves[j], kFormulaLikeness) +
+                               kCommon[block] * kCommon[block];
+      }
+    }
+    prior = Cholesky(std::move(prior), count).Inverse();
+    for (size_t i = 0; i < count; ++i) {
+      for (size_t j = 0; j < count; ++j) {
+        precision[(block * count + i) * unknowns + block * count + j] = prior[i * count + j];
+      }
+    }
+  }
+  precision.back() = 1 / (kFillPlaceDeviation * kFillPlaceDeviation);
+  return precision;
 }
 
 double Logistic(double x) { return 1 / (1 + std::exp(-x)); }
@@ -94,67 +131,29 @@ double CollectiveFit::LogFormula(size_t curve, double log_bytes, double* gradien
   return std::log(sum);
 }
 
-std::vector<double> CollectiveFit::SampleCovariance() const {
-  const size_t n = samples_.size();
-  std::vector<double> covariance(n * n);
-  for (size_t i = 0; i < n; ++i) {
-    for (size_t j = 0; j < n; ++j) {
-      covariance[i * n + j] = Covariance(curves_[curve_of_[i]], curves_[curve_of_[j]], kRestLikeness) *
-                                  RestCovariance(std::log(samples_[i].bytes), std::log(samples_[j].bytes)) +
-                              (i == j ? kNoise * kNoise : 0);
-    }
-  }
-  return covariance;
-}
-
-// Levenberg–Marquardt on the generalised least squares of samples and prior.
-void CollectiveFit::FitFormula() {
-  const size_t count = curves_.size(), unknowns = 3 * count + 1, n = samples_.size();
-  const std::vector<double> weight = Cholesky(SampleCovariance(), n).Inverse();
-
-  // Starts, whose means are the centre of the prior: the floor from the smallest size, the rate from the largest.
-  parameters_.assign(unknowns, 0);
+// Starts of the formula, whose means are the centre of the prior: the floor from the smallest size, the rate from the largest.
+void CollectiveFit::Start() {
+  const size_t count = curves_.size();
+  parameters_.assign(3 * count + 1, 0);
   std::vector<const CollectiveSample*> smallest(count, nullptr), largest(count, nullptr);
-  for (size_t i = 0; i < n; ++i) {
+  for (size_t i = 0; i < samples_.size(); ++i) {
     const CollectiveSample*& low = smallest[curve_of_[i]];
     const CollectiveSample*& high = largest[curve_of_[i]];
     if (low == nullptr || samples_[i].bytes < low->bytes) low = &samples_[i];
     if (high == nullptr || samples_[i].bytes > high->bytes) high = &samples_[i];
   }
-  std::vector<double> centre(unknowns, 0);
   for (size_t c = 0; c < count; ++c) {
     parameters_[c] = std::log(smallest[c]->seconds) - 0.2;
     parameters_[count + c] = std::log(largest[c]->seconds / largest[c]->bytes);
     parameters_[2 * count + c] = kFill;
   }
   parameters_[3 * count] = kFillPlace;
-  for (size_t block = 0; block < 3; ++block) {
-    double mean = 0;
-    for (size_t c = 0; c < count; ++c) mean += parameters_[block * count + c] / static_cast<double>(count);
-    for (size_t c = 0; c < count; ++c) centre[block * count + c] = mean;
-  }
-  centre[3 * count] = kFillPlace;
+}
 
-  std::vector<double> precision(unknowns * unknowns, 0);
-  const double own[] = {kFloorDeviation, kByteDeviation, kFillDeviation};
-  const double common[] = {kCommonDeviation, kCommonDeviation, kCommonFillDeviation};
-  for (size_t block = 0; block < 3; ++block) {
-    std::vector<double> prior(count * count);
-    for (size_t i = 0; i < count; ++i) {
-      for (size_t j = 0; j < count; ++j) {
-        prior[i * count + j] =
-            own[block] * own[block] * Covariance(curves_[i], curves_[j], kFormulaLikeness) + common[block] * common[block];
-      }
-    }
-    prior = Cholesky(std::move(prior), count).Inverse();
-    for (size_t i = 0; i < count; ++i) {
-      for (size_t j = 0; j < count; ++j) {
-        precision[(block * count + i) * unknowns + block * count + j] = prior[i * count + j];
-      }
-    }
-  }
-  precision[unknowns * unknowns - 1] = 1 / (kFillPlaceDeviation * kFillPlaceDeviation);
-
+// Levenberg–Marquardt on the generalised least squares of samples, of that weight, and prior. Returns what remains.
+std::vector<double> CollectiveFit::Descend(const std::vector<double>& weight, const std::vector<double>& centre,
+                                           const std::vector<double>& precision) {
+  const size_t count = curves_.size(), unknowns = parameters_.size(), n = samples_.size();
   std::vector<double> jacobian(n * unknowns), rest(n);
   const auto evaluate = [&] {
     std::fill(jacobian.begin(), jacobian.end(), 0);
@@ -169,15 +168,17 @@ void CollectiveFit::FitFormula() {
     return Dot(rest, Times(weight, rest)) + Dot(off, Times(precision, off));
   };
   double error = evaluate(), damping = 1e-3;
-  constexpr int kMostRounds = 60;
-  for (int round = 0; round < kMostRounds; ++round) {
+  constexpr int kMostSteps = 60;
+  for (int round = 0; round < kMostSteps; ++round) {
     std::vector<double> normal = precision, off(unknowns), weighted(n * unknowns, 0);
     for (size_t k = 0; k < unknowns; ++k) off[k] = centre[k] - parameters_[k];
     std::vector<double> right = Times(precision, off);
     for (size_t i = 0; i < n; ++i) {
       for (size_t j = 0; j < n; ++j) {
         const double w = weight[i * n + j];
-        for (size_t k = 0; k < unknowns; ++k) weighted[i * unknowns + k] += w * jacobian[j * unknowns + k];
+        const auto add = [&](size_t k) { weighted[i * unknowns + k] += w * jacobian[j * unknowns + k]; };
+        for (size_t block = 0; block < 3; ++block) add(block * count + curve_of_[j]);
+        add(unknowns - 1);
       }
     }
     for (size_t i = 0; i < n; ++i) {
@@ -208,7 +209,34 @@ void CollectiveFit::FitFormula() {
     if (settled) break;
   }
   evaluate();
-  weights_ = Times(weight, rest);
+  return rest;
+}
+
+void CollectiveFit::FitAll() {
+  const size_t n = samples_.size();
+  Start();
+  const std::vector<double> centre = Centre(parameters_, curves_.size()), precision = PriorPrecision(curves_);
+  // Student's t is a normal distribution of unknown variance: those of the samples are found in turn with all else.
+  std::vector<double> variance(n, kOwnDeviation * kOwnDeviation), covariance(n * n);
+  for (size_t i = 0; i < n; ++i) {
+    for (size_t j = 0; j < n; ++j) {
+      covariance[i * n + j] = Covariance(curves_[curve_of_[i]], curves_[curve_of_[j]], kRestLikeness) *
+                              RestCovariance(std::log(samples_[i].bytes), std::log(samples_[j].bytes));
+    }
+  }
+  own_.assign(n, 0);
+  constexpr int kRounds = 8;
+  for (int round = 0; round < kRounds; ++round) {
+    std::vector<double> all = covariance;
+    for (size_t i = 0; i < n; ++i) all[i * n + i] += variance[i];
+    const std::vector<double> weight = Cholesky(std::move(all), n).Inverse();
+    weights_ = Times(weight, Descend(weight, centre, precision));
+    for (size_t i = 0; i < n; ++i) {
+      own_[i] = variance[i] * weights_[i];
+      const double square = own_[i] * own_[i] + variance[i] * (1 - variance[i] * weight[i * n + i]);
+      variance[i] = (kOwnFreedom * kOwnDeviation * kOwnDeviation + square) / (kOwnFreedom + 1);
+    }
+  }
 }
 
 absl::StatusOr<CollectiveFit> CollectiveFit::Make(std::vector<CollectiveSample> samples) {
@@ -227,19 +255,24 @@ absl::StatusOr<CollectiveFit> CollectiveFit::Make(std::vector<CollectiveSample> 
   fit.curves_.erase(std::unique(fit.curves_.begin(), fit.curves_.end()), fit.curves_.end());
   fit.samples_ = std::move(samples);
   for (const CollectiveSample& sample : fit.samples_) fit.curve_of_.push_back(fit.IndexOf({sample.kind, sample.ranks}));
-  fit.FitFormula();
+  fit.FitAll();
   return fit;
 }
 
 double CollectiveFit::Seconds(CollectiveKind kind, int ranks, double bytes) const {
   const size_t curve = IndexOf({kind, ranks});
   const double log_bytes = std::log(std::max(bytes, 1.0));
-  double log_seconds = LogFormula(curve, log_bytes, nullptr);
+  double log_seconds = LogFormula(curve, log_bytes, nullptr), own = 0, near = 0;
   for (size_t i = 0; i < samples_.size(); ++i) {
+    const double log_sample = std::log(samples_[i].bytes);
     log_seconds += weights_[i] * Covariance(curves_[curve], curves_[curve_of_[i]], kRestLikeness) *
-                   RestCovariance(log_bytes, std::log(samples_[i].bytes));
+                   RestCovariance(log_bytes, log_sample);
+    if (curve_of_[i] != curve) continue;
+    const double distance = (log_bytes - log_sample) / kOwnLength, share = std::exp(-0.5 * distance * distance);
+    own += share * own_[i];
+    near += share;
   }
-  return std::exp(log_seconds);
+  return std::exp(log_seconds + own / std::max(near, 1.0));
 }
 
 CollectiveCurves CollectiveFit::Curves(double smallest, double largest) const {

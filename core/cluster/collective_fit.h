@@ -5,8 +5,9 @@
 // outgrow the shortest protocol, the time of the bytes, and the cost of filling the pipe, which s lets come in gradually
 // when the bytes begin to outweigh the floor. log a, log b and log g/a of all curves are drawn together by a Gaussian prior:
 // alike for equal kinds, like numbers of ranks. What remains (steps between protocols) is a Gaussian process over
-// log(size), shared by like curves in the same way: a step seen on 4 ranks is expected on 8. All of it is one least-squares
-// problem in log(seconds).
+// log(size), shared by like curves in the same way: a step seen on 4 ranks is expected on 8. What no other sample bears out
+// is left to the sample alone: of heavy tails, so that one odd measurement bends nothing but its own surroundings.
+// All of it is a least-squares problem in log(seconds), whose weights are found by repetition.
 #ifndef OMSERVE_CORE_CLUSTER_COLLECTIVE_FIT_H_
 #define OMSERVE_CORE_CLUSTER_COLLECTIVE_FIT_H_
 
@@ -43,14 +44,17 @@ class CollectiveFit {
   size_t IndexOf(const Curve& curve) const;
   // log(seconds) of the formula; `gradient`, if given, of that over log a, log b, log g/a and the common place of s.
   double LogFormula(size_t curve, double log_bytes, double* gradient) const;
-  void FitFormula();
-  std::vector<double> SampleCovariance() const;
+  void Start();
+  std::vector<double> Descend(const std::vector<double>& weight, const std::vector<double>& centre,
+                              const std::vector<double>& precision);
+  void FitAll();
 
   std::vector<CollectiveSample> samples_;
   std::vector<Curve> curves_;
   std::vector<size_t> curve_of_;    // of each sample
   std::vector<double> parameters_;  // log a of all curves, log b, log g/a, place of s
   std::vector<double> weights_;     // of the samples in the Gaussian process
+  std::vector<double> own_;         // log(seconds) of each sample beyond all that
 };
 
 }  // namespace omserve
