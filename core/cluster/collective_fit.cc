@@ -14,11 +14,7 @@ namespace {
 // in log(seconds), 0.1 being about 10 %.
 constexpr double kFloorDeviation = 0.3, kByteDeviation = 0.5, kFillDeviation = 0.06;  // among the curves
 constexpr double kCommonDeviation = 3;                                                // of all floors, of all rates
-constexpr double kFill = 1.15, kCommonFillDeviation = 0.3;                            // log(g / a)
-constexpr double kFillPlace = 0.69, kFillPlaceDeviation = 0.3;  // log(b n / a) where half of g is there, on 4 ranks
-constexpr double kFillPlacePerRanks = 0.4;                      // more of that per log(ranks)
-constexpr double kFillSteepness = 1.4;
-constexpr double kFloorRise = 0.3, kFloorRisePlace = 0.002;  // of log a; half of it at that b n / a
+constexpr double kCommonFillDeviation = 0.3, kFillPlaceDeviation = 0.3;               // around CollectiveShape
 // What nothing else tells of a sample. Student's t: a few samples are far off all that is known, and must not bend the rest.
 constexpr double kOwnDeviation = 0.04, kOwnFreedom = 2;
 constexpr double kOwnLength = 0.3;  // in log(bytes): how far around its sample it holds
@@ -115,14 +111,14 @@ double CollectiveFit::LogFormula(size_t curve, double log_bytes, double* gradien
   const double log_a = parameters_[curve], log_b = parameters_[count + curve];
   const double log_g = log_a + parameters_[2 * count + curve];
   const double ratio = log_b + log_bytes - log_a;
-  const double place = parameters_[3 * count] + kFillPlacePerRanks * std::log(curves_[curve].second / 4.0);
-  const double risen = Logistic(ratio - std::log(kFloorRisePlace));
-  const double filled = Logistic(kFillSteepness * (ratio - place));
-  const double floor = std::exp(log_a + kFloorRise * risen), bytes = std::exp(log_b + log_bytes),
+  const double place = parameters_[3 * count] + shape_.fill_place_per_ranks * std::log(curves_[curve].second / 4.0);
+  const double risen = Logistic(ratio - shape_.floor_rise_place);
+  const double filled = Logistic(shape_.fill_steepness * (ratio - place));
+  const double floor = std::exp(log_a + shape_.floor_rise * risen), bytes = std::exp(log_b + log_bytes),
                fill = std::exp(log_g) * filled;
   const double sum = floor + bytes + fill;
   if (gradient != nullptr) {
-    const double rising = kFloorRise * risen * (1 - risen), filling = kFillSteepness * (1 - filled);
+    const double rising = shape_.floor_rise * risen * (1 - risen), filling = shape_.fill_steepness * (1 - filled);
     gradient[0] = (floor * (1 - rising) + fill * (1 - filling)) / sum;
     gradient[1] = (floor * rising + bytes + fill * filling) / sum;
     gradient[2] = fill / sum;
@@ -145,9 +141,9 @@ void CollectiveFit::Start() {
   for (size_t c = 0; c < count; ++c) {
     parameters_[c] = std::log(smallest[c]->seconds) - 0.2;
     parameters_[count + c] = std::log(largest[c]->seconds / largest[c]->bytes);
-    parameters_[2 * count + c] = kFill;
+    parameters_[2 * count + c] = shape_.fill;
   }
-  parameters_[3 * count] = kFillPlace;
+  parameters_[3 * count] = shape_.fill_place;
 }
 
 // Levenberg–Marquardt on the generalised least squares of samples, of that weight, and prior. Returns what remains.
@@ -239,9 +235,10 @@ void CollectiveFit::FitAll() {
   }
 }
 
-absl::StatusOr<CollectiveFit> CollectiveFit::Make(std::vector<CollectiveSample> samples) {
+absl::StatusOr<CollectiveFit> CollectiveFit::Make(std::vector<CollectiveSample> samples, const CollectiveShape& shape) {
   if (samples.empty()) return absl::InvalidArgumentError("expected at least one measurement of a collective");
   CollectiveFit fit;
+  fit.shape_ = shape;
   for (const CollectiveSample& sample : samples) {
     if (sample.ranks < 2 || !(sample.bytes >= 1) || !(sample.seconds > 0) || !std::isfinite(sample.bytes) ||
         !std::isfinite(sample.seconds)) {

@@ -26,11 +26,21 @@ struct CollectiveSample {
   double seconds = 0;
 };
 
+// The form that curves are expected to have. Dimensionless: places are in log(b n / a), so it holds for links of any speed.
+struct CollectiveShape {
+  double fill = 1.15;                 // log(g / a)
+  double fill_place = 0.69;           // where half of g is there, on 4 ranks
+  double fill_place_per_ranks = 0.4;  // more of that per log(ranks)
+  double fill_steepness = 1.4;
+  double floor_rise = 0.3;         // of log a
+  double floor_rise_place = -6.2;  // where half of that is there
+};
+
 class CollectiveFit {
  public:
   // All samples of one system (one level of links). Deterministic. INVALID_ARGUMENT for no samples, sizes below 1 byte, times
   // that are not positive, fewer than 2 ranks.
-  static absl::StatusOr<CollectiveFit> Make(std::vector<CollectiveSample> samples);
+  static absl::StatusOr<CollectiveFit> Make(std::vector<CollectiveSample> samples, const CollectiveShape& shape = {});
 
   // Of a kind and number of ranks there are samples of.
   double Seconds(CollectiveKind kind, int ranks, double bytes) const;
@@ -49,6 +59,7 @@ class CollectiveFit {
                               const std::vector<double>& precision);
   void FitAll();
 
+  CollectiveShape shape_;
   std::vector<CollectiveSample> samples_;
   std::vector<Curve> curves_;
   std::vector<size_t> curve_of_;    // of each sample

@@ -61,6 +61,30 @@ TEST(CollectiveFitTest, WhatOneCurveLacksOthersShow) {
   EXPECT_GT(MeanError(CollectiveFit::Make(known).value(), lacking), 0.1);
 }
 
+TEST(CollectiveFitTest, AnOddSampleBendsOnlyItsSurroundings) {
+  const std::vector<CollectiveSample> all = Samples(4096, 16, 1 << 28);
+  std::vector<CollectiveSample> odd = all;
+  CollectiveSample& outlier = odd[odd.size() / 2 + 1];
+  outlier.seconds *= 1.6;
+  const CollectiveFit fit = CollectiveFit::Make(all).value(), bent = CollectiveFit::Make(odd).value();
+  // What was measured is believed of that size, and of no other.
+  EXPECT_NEAR(bent.Seconds(outlier.kind, outlier.ranks, outlier.bytes), outlier.seconds, 0.1 * outlier.seconds);
+  for (const CollectiveSample& sample : all) {
+    const double before = fit.Seconds(sample.kind, sample.ranks, 4 * sample.bytes);
+    EXPECT_NEAR(bent.Seconds(sample.kind, sample.ranks, 4 * sample.bytes), before, 0.06 * before)
+        << sample.ranks << " ranks, " << 4 * sample.bytes << " bytes";
+  }
+}
+
+TEST(CollectiveFitTest, TheFormFillsWhatWasNotMeasured) {
+  const std::vector<CollectiveSample> ends = {{CollectiveKind::kAllReduce, 4, 4096, 10e-6},
+                                              {CollectiveKind::kAllReduce, 4, 1 << 28, 2e-3}};
+  const auto middle = [&](const CollectiveShape& shape) {
+    return CollectiveFit::Make(ends, shape).value().Seconds(CollectiveKind::kAllReduce, 4, 1 << 22);
+  };
+  EXPECT_GT(middle({.fill = 1.5}), 1.1 * middle({.fill = 0.7}));
+}
+
 TEST(CollectiveFitTest, CurvesGoIntoACostFile) {
   CostFile file;
   const CollectiveFit fit = CollectiveFit::Make(Samples(4096, 4, 1 << 28)).value();

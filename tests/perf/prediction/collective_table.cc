@@ -83,8 +83,9 @@ absl::StatusOr<CollectiveTable> ParseCollectiveTable(absl::string_view text, abs
 }
 
 absl::StatusOr<std::vector<double>> PredictCollectives(const std::vector<CollectiveSample>& known,
-                                                       const std::vector<CollectiveSample>& asked) {
-  ASSIGN_OR_RETURN(const CollectiveFit fit, CollectiveFit::Make(known));
+                                                       const std::vector<CollectiveSample>& asked,
+                                                       const CollectiveShape& shape) {
+  ASSIGN_OR_RETURN(const CollectiveFit fit, CollectiveFit::Make(known, shape));
   double smallest = known[0].bytes, largest = known[0].bytes;
   int ranks = 2;
   for (const std::vector<CollectiveSample>* samples : {&known, &asked}) {

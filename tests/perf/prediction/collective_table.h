@@ -32,7 +32,8 @@ absl::StatusOr<CollectiveTable> ParseCollectiveTable(absl::string_view text, abs
 
 // What a fit to `known` says of `asked`, in seconds: through a cost file and a cluster, as any plan is priced.
 absl::StatusOr<std::vector<double>> PredictCollectives(const std::vector<CollectiveSample>& known,
-                                                       const std::vector<CollectiveSample>& asked);
+                                                       const std::vector<CollectiveSample>& asked,
+                                                       const CollectiveShape& shape = {});
 
 }  // namespace omserve::prediction
 
