@@ -15,7 +15,7 @@ namespace {
 constexpr double kFloorDeviation = 0.3, kByteDeviation = 0.5, kFillDeviation = 0.06;  // among the curves
 constexpr double kCommonDeviation = 3;                                                // of all floors, of all rates
 constexpr double kCommonFillDeviation = 0.3, kFillPlaceDeviation = 0.3;               // around CollectiveShape
-// What nothing else tells of a sample. Student's t: a few samples are far off all that is known, and must not bend the rest.
+// What nothing else tells of a sample. Student's t: a few are far off all that is known, and must not bend the rest.
 constexpr double kOwnDeviation = 0.04, kOwnFreedom = 2;
 constexpr double kOwnLength = 0.3;  // in log(bytes): how far around its sample it holds
 
@@ -24,10 +24,10 @@ struct Likeness {
   double kinds;         // other kind
   double loose_kinds;   // one of the two an exchange of pairs, which works in another way
   double log2_ranks;    // at this distance much less alike
-  double own;           // the part that belongs to the curve alone
 };
-constexpr Likeness kFormulaLikeness{0.8, 0.1, 1.7, 0.02};
-constexpr Likeness kRestLikeness{0.8, 0.1, 3.0, 0.0};
+constexpr double kMostAlike = 0.999;  // two curves: close ones must not make the covariance singular
+constexpr Likeness kFormulaLikeness{0.8, 0.1, 1.7};
+constexpr Likeness kRestLikeness{0.8, 0.1, 3.0};
 constexpr double kRestDeviation = 0.08, kRestLength = 0.8;  // of the Gaussian process; length in log(bytes)
 
 bool IsLoose(CollectiveKind kind) {
@@ -37,7 +37,7 @@ bool IsLoose(CollectiveKind kind) {
 double Covariance(const std::pair<CollectiveKind, int>& a, const std::pair<CollectiveKind, int>& b,
                   const Likeness& likeness) {
   if (a == b) return 1;
-  double alike = 1 - likeness.own;
+  double alike = kMostAlike;
   if (a.first != b.first) alike *= IsLoose(a.first) || IsLoose(b.first) ? likeness.loose_kinds : likeness.kinds;
   const double distance = (std::log2(a.second) - std::log2(b.second)) / likeness.log2_ranks;
   return alike * std::exp(-0.5 * distance * distance);
@@ -127,7 +127,7 @@ double CollectiveFit::LogFormula(size_t curve, double log_bytes, double* gradien
   return std::log(sum);
 }
 
-// Starts of the formula, whose means are the centre of the prior: the floor from the smallest size, the rate from the largest.
+// Where the formula starts; the means are the centre of the prior. Floors from the smallest sizes, rates from the largest.
 void CollectiveFit::Start() {
   const size_t count = curves_.size();
   parameters_.assign(3 * count + 1, 0);

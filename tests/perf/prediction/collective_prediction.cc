@@ -3,8 +3,8 @@
 //
 //   collective_prediction TABLE [--splits N] [--rows] [--across]
 //
-// The form that the model expects of curves was set with the systems of nccl.csv in view. --across judges without that: the
-// form is chosen anew, from a plain one, by the errors on one system, and judged on the others.
+// The form that the model expects of curves (CollectiveShape) was set with measurements of NCCL in view. --across judges
+// without that: the form is chosen anew, from a plain one, by the errors on one system, and judged on the others.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -120,9 +120,13 @@ std::vector<Split> Splits(size_t sizes, const SystemTable& system, int random) {
   return splits;
 }
 
-// The form of least held-out error on a system: one number after the other is moved up or down while that helps.
+// The form of least held-out error on a system: one number after the other is moved up or down where that helps.
 absl::StatusOr<CollectiveShape> ChooseShape(const SystemTable& system, const std::vector<Split>& splits) {
-  CollectiveShape shape{.fill = 0.7, .fill_place = 0, .fill_place_per_ranks = 0.2, .fill_steepness = 1, .floor_rise = 0.3,
+  CollectiveShape shape{.fill = 0.7,
+                        .fill_place = 0,
+                        .fill_place_per_ranks = 0.2,
+                        .fill_steepness = 1,
+                        .floor_rise = 0.3,
                         .floor_rise_place = -4.6};
   const auto error = [&]() -> absl::StatusOr<double> {
     Judge judge(/*print_rows=*/false);
@@ -132,6 +136,7 @@ absl::StatusOr<CollectiveShape> ChooseShape(const SystemTable& system, const std
   const std::pair<double*, double> steps[] = {{&shape.fill, 0.5},           {&shape.fill_place, 0.5},
                                               {&shape.fill_steepness, 0.3}, {&shape.floor_rise, 0.2},
                                               {&shape.floor_rise_place, 1.5}, {&shape.fill_place_per_ranks, 0.3}};
+  constexpr double kWorthwhile = 0.05;  // percentage points; less is as likely to be chance
   ASSIGN_OR_RETURN(double best, error());
   for (double scale : {1.0, 0.6, 0.36}) {
     for (const auto& [number, step] : steps) {
@@ -139,7 +144,7 @@ absl::StatusOr<CollectiveShape> ChooseShape(const SystemTable& system, const std
         const double before = *number;
         *number += sign * scale * step;
         ASSIGN_OR_RETURN(const double found, error());
-        if (found < best) {
+        if (found < best - kWorthwhile) {
           best = found;
           break;
         }
