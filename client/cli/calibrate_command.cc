@@ -19,6 +19,7 @@
 #include "core/base/file.h"
 #include "core/base/status.h"
 #include "core/base/temporary_folder.h"
+#include "core/cluster/collective_fit.h"
 #include "core/cluster/cost_file.h"
 #include "core/om/om_file.h"
 
@@ -244,6 +245,7 @@ class Calibration {
 
   absl::StatusOr<CostFile::Level> MeasureLinks(const std::string& where, const std::vector<LogicalDeviceId>& devices) {
     CostFile::Level level;
+    std::vector<CollectiveSample> samples;
     for (const int size : GroupSizes(static_cast<int>(devices.size()))) {
       const std::vector<LogicalDeviceId> group(devices.begin(), devices.begin() + size);
       for (const CollectiveKind kind : extent_.collectives) {
@@ -256,6 +258,7 @@ class Calibration {
         }
         ASSIGN_OR_RETURN(const CostCurve curve, Increasing(std::move(points)));
         for (const auto& [bytes, seconds] : curve.points()) {
+          samples.push_back({kind, size, bytes, seconds});
           table_.AddRow({where, absl::StrCat(ToString(kind), " of ", size), BytesText(static_cast<uint64_t>(bytes)),
                          MillisecondsText(seconds)});
         }
@@ -266,9 +269,12 @@ class Calibration {
           level.bytes_per_second = 1 / beta;
           level.alpha_seconds = std::max(least.second - beta * least.first, 1e-9);
         }
-        level.collectives.emplace(std::pair(kind, size), curve);
       }
     }
+    if (samples.empty()) return level;
+    // Between the sizes that were measured a curve bends as those of the other collectives say.
+    ASSIGN_OR_RETURN(const CollectiveFit fit, CollectiveFit::Make(std::move(samples)));
+    level.collectives = fit.Curves(static_cast<double>(extent_.payloads.front()), static_cast<double>(extent_.payloads.back()));
     return level;
   }
 
