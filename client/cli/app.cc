@@ -1,6 +1,8 @@
 #include "client/cli/app.h"
 
+#include <cstdint>
 #include <cstdio>
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -121,7 +123,18 @@ class Parser {
     add("--tensor-parallel", partition.tensor_parallel, "Cut operators over this many devices");
     add("--pipeline", partition.pipeline, "Cut the model into this many pipeline stages");
     add("--data-parallel", partition.data_parallel, "Keep this many copies of the model");
-    sub->add_flag("--auto", partition.automatic, "Choose the sizes that are not given, for the devices of the cluster")
+    CLI::Option* automatic =
+        sub->add_flag("--auto", partition.automatic, "Choose the sizes that are not given, for the devices of the cluster")
+            ->excludes(parallel)
+            ->excludes(plan);
+    sub->add_option("--objective", partition.objective,
+                    "What --auto chooses by: the time of a run, runs per second, or the time per token")
+        ->check(CLI::IsMember({"latency", "throughput", "decode"}))
+        ->needs(automatic);
+    sub->add_option("--global-batch", partition.global_batch,
+                    "Rows of a request to a model that is built for fewer: they run as micro-batches")
+        ->check(CLI::Range(int64_t{1}, std::numeric_limits<int64_t>::max()))
+        ->type_name("ROWS")
         ->excludes(parallel)
         ->excludes(plan);
   }

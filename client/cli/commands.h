@@ -3,6 +3,7 @@
 #ifndef OMSERVE_CLIENT_CLI_COMMANDS_H_
 #define OMSERVE_CLIENT_CLI_COMMANDS_H_
 
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,6 +25,8 @@ struct PartitionArguments {
   int pipeline = 0;
   int data_parallel = 0;
   bool automatic = false;
+  std::string objective;  // of choosing; empty: that of policies
+  int64_t global_batch = 0;  // rows of a request; 0: a request is one run
 };
 
 struct BuildArguments {

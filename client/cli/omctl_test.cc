@@ -110,6 +110,9 @@ TEST_F(OmctlTest, CommandLinesThatCannotBeUnderstoodExitWith2) {
       {"build", "m.onnx", "-o", "m.om", "--tensor-parallel", "0"},
       {"build", "m.onnx", "-o", "m.om", "--tensor-parallel", "two"},
       {"build", "m.onnx", "-o", "m.om", "--tensor-parallel", "2", "--parallel", "p.json"},
+      {"build", "m.onnx", "-o", "m.om", "--objective", "throughput"},
+      {"build", "m.onnx", "-o", "m.om", "--auto", "--objective", "speed"},
+      {"build", "m.onnx", "-o", "m.om", "--global-batch", "0"},
       {"inspect"},
       {"verify"},
       {"verify", "folder", "--rtol", "-1"},
@@ -242,6 +245,11 @@ TEST_F(OmctlTest, BuildSendsThePolicyThatANumberStandsFor) {
   EXPECT_EQ(policy.at("graph_parallel_option").at("tensor_parallel_option").at("tensor_parallel_size"), 3);
   const json cluster = json::parse(seen.cluster_config());
   EXPECT_EQ(cluster.at("cluster").at(0).at("cluster_nodes").at(0).at("item_list").size(), 3u);
+
+  RunOnFake({"build", model, "-o", om, "--auto", "--objective", "decode", "--global-batch", "8"});
+  const json chosen = json::parse(seen.parallel_config()).at("graph_parallel_option");
+  EXPECT_EQ(chosen.at("objective"), "decode");
+  EXPECT_EQ(chosen.at("global_batch_size"), 8);
 
   // Without any of these nothing is asked.
   RunOnFake({"build", model, "-o", om});

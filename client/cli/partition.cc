@@ -47,11 +47,16 @@ absl::StatusOr<PartitionTexts> ReadPartition(const PartitionArguments& arguments
   const bool sizes = arguments.tensor_parallel > 0 || arguments.pipeline > 0 || arguments.data_parallel > 0 ||
                      arguments.automatic;
   if (arguments.cluster_config.empty() && sizes) {
-    const int needed = std::max(1, arguments.tensor_parallel) * std::max(1, arguments.pipeline) *
-                       std::max(1, arguments.data_parallel);
+    constexpr int64_t kMostDevices = 1024;
+    int64_t needed = 1;
+    for (const int size : {arguments.tensor_parallel, arguments.pipeline, arguments.data_parallel}) needed *= std::max(1, size);
+    if (needed > kMostDevices) {
+      return absl::InvalidArgumentError(absl::StrCat("the sizes multiply to ", needed, " devices; without --cluster-config at most ",
+                                                     kMostDevices, " are assumed"));
+    }
     // Choosing needs something to choose from.
     constexpr int kLocalDevices = 4;
-    const int devices = arguments.automatic && needed == 1 ? kLocalDevices : needed;
+    const int devices = arguments.automatic && needed == 1 ? kLocalDevices : static_cast<int>(needed);
     if (devices > 1) {
       const Cluster cluster = Cluster::Local(devices);
       texts.cluster_config = cluster.source_json();
@@ -63,11 +68,15 @@ absl::StatusOr<PartitionTexts> ReadPartition(const PartitionArguments& arguments
     ASSIGN_OR_RETURN(texts.parallel_config, ReadFile(path));
     // Its errors are located here, under the name of the file.
     ASSIGN_OR_RETURN(const ParallelOptions options, ParallelOptions::FromJson(texts.parallel_config, path));
+    if (arguments.parallel.empty() && options.plan.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--load-plan ", path, ": expected a plan (omserve_plan), found a policy; --parallel takes it"));
+    }
     if (arguments.cluster_config.empty() && !options.plan.empty()) {
       ASSIGN_OR_RETURN(texts.devices, LocalDevicesOf(options.plan, path));
       texts.cluster_config = Cluster::Local(texts.devices).source_json();
     }
-  } else if (sizes) {
+  } else if (sizes || arguments.global_batch > 0) {
     nlohmann::ordered_json policy = {{"auto", arguments.automatic}};
     if (arguments.tensor_parallel > 0) {
       policy["tensor_parallel_option"] = {{"tensor_parallel_size", arguments.tensor_parallel}};
@@ -75,6 +84,12 @@ absl::StatusOr<PartitionTexts> ReadPartition(const PartitionArguments& arguments
     if (arguments.pipeline > 0) policy["pipeline_parallel_option"] = {{"pipe_stage_num", arguments.pipeline}};
     if (arguments.data_parallel > 0)
       policy["data_parallel_option"] = {{"data_parallel_size", arguments.data_parallel}};
+    if (!arguments.objective.empty()) policy["objective"] = arguments.objective;
+    if (arguments.global_batch > 0) {
+      policy["global_batch_size"] = arguments.global_batch;
+      // As without a policy: a copy on every device.
+      if (!sizes && texts.devices > 1) policy["data_parallel_option"] = {{"data_parallel_size", texts.devices}};
+    }
     texts.parallel_config = nlohmann::ordered_json{{"graph_parallel_option", policy}}.dump();
   }
   if (!arguments.cost_file.empty()) {

@@ -147,12 +147,15 @@ ordered_json ToJson(const std::string& model, const PlanReport& report, const Pl
 
 std::string ToText(const std::string& model, const PlanReport& report, const PlanSimulation& simulation,
                    const std::vector<Change>& changes) {
-  std::string text = absl::StrCat("plan of ", model, "\n  one run:  ", MillisecondsText(report.seconds), ", ",
-                                  report.exact ? "optimal for these stages and meshes"
-                                               : absl::StrFormat("at most %.1f %% above the bound of %s",
-                                                                 100 * (report.seconds / std::max(1e-300, report.lower_bound) - 1),
-                                                                 MillisecondsText(report.lower_bound)),
-                                  " (", report.engine, ")\n");
+  std::string proof = "no bound is known";
+  if (report.exact) {
+    proof = "optimal for these stages and meshes";
+  } else if (report.lower_bound > 0) {
+    proof = absl::StrFormat("at most %.1f %% above the bound of %s", std::max(0.0, 100 * (report.seconds / report.lower_bound - 1)),
+                            MillisecondsText(report.lower_bound));
+  }
+  std::string text = absl::StrCat("plan of ", model, "\n  one run:  ", MillisecondsText(report.seconds), ", ", proof, " (",
+                                  report.engine, ")\n");
   absl::StrAppendFormat(&text, "  simulated: %s a run alone; at most %.1f runs a second on %d %s\n", MillisecondsText(simulation.latency),
                         RunsPerSecond(simulation, simulation.overlapped), report.replicas, report.replicas == 1 ? "replica" : "replicas");
   if (report.stages.size() > 1) {
@@ -239,13 +242,13 @@ absl::StatusOr<int> RunPlan(Session& session, const PlanArguments& arguments) {
     ASSIGN_OR_RETURN(shapes, ParseInputShapes(arguments.input_shape));
   }
   ASSIGN_OR_RETURN(const Graph graph, PrepareModel(arguments.model, shapes, report_step, limit));
-  ASSIGN_OR_RETURN_WITH(const std::unique_ptr<ModelPlanner> planner, ModelPlanner::Create(graph, cluster, options), "plan");
-  ASSIGN_OR_RETURN_WITH(const Plan plan, planner->Find(1, limit), "plan");
-  ASSIGN_OR_RETURN(const PlanReport report, ExplainPlan(graph, cluster, plan));
   PlanSimulationOptions simulate{.drawn_runs = arguments.html.empty() ? 0 : kDrawnRuns};
   if (options.global_batch_size) {
     ASSIGN_OR_RETURN(simulate.micro_batches, CountMicroBatches(DescribeInputsAndOutputs(graph), *options.global_batch_size));
   }
+  ASSIGN_OR_RETURN_WITH(const std::unique_ptr<ModelPlanner> planner, ModelPlanner::Create(graph, cluster, options), "plan");
+  ASSIGN_OR_RETURN_WITH(const Plan plan, planner->Find(1, limit), "plan");
+  ASSIGN_OR_RETURN(const PlanReport report, ExplainPlan(graph, cluster, plan));
   ASSIGN_OR_RETURN(const PlanSimulation simulation, SimulatePlan(graph, cluster, plan, simulate));
 
   if (!arguments.save_plan.empty()) {

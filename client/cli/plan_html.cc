@@ -119,8 +119,13 @@ std::string PlanHtml(const std::string& title, const PlanReport& report, const P
   if (report.stages.size() > 1) {
     card(absl::StrFormat("%.0f %%", 100 * (1 - simulation.overlapped.bubble)), "of the time stages are at work then");
   }
-  card(report.exact ? "optimal" : absl::StrFormat("%.1f %%", 100 * (1 - report.lower_bound / std::max(1e-300, report.seconds))),
-       report.exact ? "proven, for these stages" : "gap to the bound at most");
+  if (report.exact) {
+    card("optimal", "proven, for these stages");
+  } else if (report.lower_bound > 0) {
+    card(absl::StrFormat("%.1f %%", std::max(0.0, 100 * (report.seconds / report.lower_bound - 1))), "above the bound, at most");
+  } else {
+    card("given", "no bound is known");
+  }
   card(absl::StrCat(report.replicas), "replicas");
   card(absl::StrCat(report.stages.size()), "stages");
   card(absl::StrCat(devices), "devices a replica");

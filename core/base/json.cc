@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "core/base/file.h"
 #include "core/base/status.h"
 
@@ -22,9 +23,8 @@ std::string Excerpt(const nlohmann::json& value) {
 
 // "line 3, column 14" of byte `offset` (1-based, as nlohmann counts).
 std::string Location(absl::string_view text, size_t offset) {
-  offset = std::min(offset, text.size());
   size_t line = 1, column = 0;
-  for (size_t i = 0; i < offset; ++i) {
+  for (size_t i = 0; i < std::min(offset, text.size()); ++i) {
     if (text[i] == '\n') {
       ++line;
       column = 0;
@@ -32,6 +32,7 @@ std::string Location(absl::string_view text, size_t offset) {
       ++column;
     }
   }
+  if (offset > text.size()) ++column;  // the end is a place too
   return absl::StrCat("line ", line, ", column ", column);
 }
 
@@ -129,8 +130,11 @@ absl::StatusOr<JsonDocument> JsonDocument::Parse(absl::string_view text, absl::s
                               /*ignore_comments=*/true));
     return JsonDocument(std::string(source), std::move(value));
   } catch (const nlohmann::json::parse_error& error) {
-    return absl::InvalidArgumentError(absl::StrCat(source, ": not valid JSON at ", Location(text, error.byte), ": ",
-                                                   error.what()));
+    // "[json.exception.parse_error.101] parse error at line 1, column 2: what it is"
+    const std::pair<absl::string_view, absl::string_view> what = absl::StrSplit(error.what(), absl::MaxSplits(": ", 1));
+    return absl::InvalidArgumentError(absl::StrCat(source, text.empty() ? ": the file is empty; not valid JSON at " : ": not valid JSON at ",
+                                                   Location(text, error.byte), ": ",
+                                                   what.second.empty() ? what.first : what.second));
   } catch (const nlohmann::json::exception& error) {
     return absl::InvalidArgumentError(absl::StrCat(source, ": not valid JSON: ", error.what()));
   }

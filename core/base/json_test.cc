@@ -25,7 +25,9 @@ TEST(JsonTest, BadTextIsLocated) {
   EXPECT_EQ(doc.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(doc.status().message()), HasSubstr("line 3"));
   EXPECT_FALSE(JsonDocument::Parse(std::string(100000, '['), "deep").ok());
-  EXPECT_FALSE(JsonDocument::Parse("", "empty").ok());
+  EXPECT_THAT(std::string(JsonDocument::Parse("", "f").status().message()), HasSubstr("f: the file is empty"));
+  EXPECT_THAT(std::string(JsonDocument::Parse("[1,", "f").status().message()),
+              HasSubstr("f: not valid JSON at line 1, column 4: syntax error"));
 }
 
 TEST(JsonTest, Ranges) {

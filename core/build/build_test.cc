@@ -81,6 +81,7 @@ TEST_F(BuildTest, MicroBatchesAreCountedByTheBatchOfTheModel) {
   info.inputs = {{"x", {DataType::kFloat, {2, 8}}}, {"scale", {DataType::kFloat, {}}}};
   info.outputs = {{"y", {DataType::kFloat, {2, 4}}}};
   EXPECT_EQ(*CountMicroBatches(info, 8), 4);
+  EXPECT_THAT(CountMicroBatches(info, int64_t{1} << 62).status().ToString(), HasSubstr("at most 1048576 are run"));
   info.outputs[0].desc.shape = {4, 2};
   EXPECT_THAT(CountMicroBatches(info, 8).status().ToString(), HasSubstr("'y' has shape [4,2] and 'x' begins with 2"));
   info.outputs[0].desc.shape = {};

@@ -10,6 +10,12 @@
 #include "absl/strings/str_cat.h"
 
 namespace omserve {
+namespace {
+
+// Of one request: more would only be a slip of the pen.
+constexpr int64_t kMostMicroBatches = 1 << 20;
+
+}  // namespace
 
 int64_t WeightBytes(const Graph& slice) {
   int64_t bytes = 0;
@@ -53,6 +59,11 @@ absl::StatusOr<int> CountMicroBatches(const ModelInfo& info, int64_t global_batc
                        "input and output, but '", tensor.name, "' has shape ", ToString(shape),
                        tensor.name == first ? "" : absl::StrCat(" and '", first, "' begins with ", rows)));
     }
+  }
+  if (rows > 0 && global_batch_size / rows > kMostMicroBatches) {
+    return absl::InvalidArgumentError(absl::StrCat("EF1001: global_batch_size ", global_batch_size, " is ",
+                                                   global_batch_size / rows, " micro-batches of ", rows, " rows; at most ",
+                                                   kMostMicroBatches, " are run for one request"));
   }
   if (rows > 0 && global_batch_size % rows == 0) return static_cast<int>(global_batch_size / rows);
   return absl::InvalidArgumentError(absl::StrCat("EF1001: global_batch_size ", global_batch_size,

@@ -243,12 +243,6 @@ absl::Status CheckSizes(const ParallelOptions& options, const Cluster& cluster) 
   const auto& stages = options.pipeline_stages;
   const auto& replicas = options.data_parallel_size;
   if (!tensor && !stages && !replicas) return absl::OkStatus();
-  if (tensor && !stages && !replicas && !options.automatic) {
-    if (*tensor == devices) return absl::OkStatus();
-    return absl::InvalidArgumentError(absl::StrCat("EF1012: tensor_parallel_size ", *tensor,
-                                                   " must equal the number of devices in the cluster file, ",
-                                                   devices));
-  }
   std::vector<std::string> parts;
   int64_t product = 1;
   auto add = [&](const char* name, const std::optional<int>& size) {
@@ -262,9 +256,14 @@ absl::Status CheckSizes(const ParallelOptions& options, const Cluster& cluster) 
   add("data_parallel_size", replicas);
   const bool free = options.automatic && parts.size() < 3;
   if (free ? product <= devices && devices % product == 0 : product == devices) return absl::OkStatus();
+  std::string advice;
+  if (!options.automatic && product < devices && devices % product == 0) {
+    advice = absl::StrCat("; with auto the rest is chosen",
+                          replicas ? "" : absl::StrCat(", with data_parallel_size ", devices / product, " it holds copies"));
+  }
   return absl::InvalidArgumentError(absl::StrCat("EF1012: ", absl::StrJoin(parts, " x "), " must ",
                                                  free ? "divide" : "equal",
-                                                 " the number of devices in the cluster file, ", devices));
+                                                 " the number of devices in the cluster file, ", devices, advice));
 }
 
 namespace {

@@ -22,7 +22,8 @@ TEST(ChooseTest, SizesMustMultiplyToTheDevices) {
   options.tensor_parallel_size = 4;
   EXPECT_THAT(
       std::string(CheckSizes(options, cluster).message()),
-      HasSubstr("EF1012: tensor_parallel_size 4 must equal the number of devices in the cluster file, 8"));
+      HasSubstr("EF1012: tensor_parallel_size 4 must equal the number of devices in the cluster file, 8; "
+                "with auto the rest is chosen, with data_parallel_size 2 it holds copies"));
   options.pipeline_stages = 2;
   EXPECT_TRUE(CheckSizes(options, cluster).ok());
   options.data_parallel_size = 2;

@@ -187,8 +187,13 @@ absl::StatusOr<ParallelOptions> ParallelOptions::FromJson(absl::string_view text
   }
   RETURN_IF_ERROR(ReadObjective(root.Field("objective"), &options.objective));
   if (root.Field("search_seconds").value() != nullptr) {
-    ASSIGN_OR_RETURN(const int64_t seconds, root.Field("search_seconds").IntInRange(1, 86400));
-    options.search_seconds = static_cast<double>(seconds);
+    const JsonPlace seconds = root.Field("search_seconds");
+    constexpr double kMostSeconds = 86400;
+    if (!seconds.value()->is_number() || seconds.value()->get<double>() <= 0 ||
+        seconds.value()->get<double>() > kMostSeconds) {
+      return seconds.Error(absl::StrCat("expected seconds above 0, at most ", kMostSeconds, ", found ", seconds.value()->dump()));
+    }
+    options.search_seconds = seconds.value()->get<double>();
   }
   ASSIGN_OR_RETURN(options.hints, ReadHints(root.Field("hints")));
   if (root.Field("tensor_sharding").value() != nullptr) {

@@ -51,7 +51,7 @@ TEST(ParallelOptionsTest, DocumentedButUnsupported) {
 TEST(ParallelOptionsTest, PipelineDataParallelAndHints) {
   auto options = Parse(R"("tensor_parallel_option":{"tensor_parallel_size":2},"global_batch_size":-1,
       "pipeline_parallel_option":{"pipe_stage_num":3,"pipeline_strategy":"GPipe","schedule_opt_virtual_stage_num":-1},
-      "data_parallel_option":{"data_parallel_size":4},"objective":"throughput","search_seconds":3,
+      "data_parallel_option":{"data_parallel_size":4},"objective":"throughput","search_seconds":0.3,
       "tensor_sharding":{"model_weight_sharding":true},
       "hints":[{"node":"layer.*.fc1","output_parts":[1,2]}])");
   ASSERT_TRUE(options.ok()) << options.status();
@@ -59,7 +59,7 @@ TEST(ParallelOptionsTest, PipelineDataParallelAndHints) {
   EXPECT_EQ(options->pipeline_stages, 3);
   EXPECT_EQ(options->data_parallel_size, 4);
   EXPECT_EQ(options->objective, PlanObjective::kThroughput);
-  EXPECT_EQ(options->search_seconds, 3);
+  EXPECT_EQ(options->search_seconds, 0.3);
   EXPECT_TRUE(options->weight_sharding);
   EXPECT_FALSE(options->global_batch_size.has_value());
   EXPECT_EQ(Parse(R"("global_batch_size":8)")->global_batch_size, 8);
@@ -99,6 +99,10 @@ TEST(ParallelOptionsTest, ErrorsAreLocated) {
                 "gradient_sharding: expected true or false"},
            Case{R"("tensor_sharding":{"model_weight_prefetch_buffer_size":-1})",
                 "expected an integer from 0"},
+           Case{R"("search_seconds":0)", "search_seconds: expected seconds above 0, at most 86400, found 0"},
+           Case{R"("search_seconds":"1")", "found \"1\""},
+           Case{R"("search_seconds":null)", "found null"},
+           Case{R"("search_seconds":1e300)", "at most 86400, found 1e+300"},
            Case{R"("tensor_parallel":{})",
                 "unknown key 'tensor_parallel'; known are auto, opt_level, tensor_parallel_option, "
                 "tensor_sharding"},

@@ -449,8 +449,15 @@ absl::StatusOr<Plan> PlanFromText(absl::string_view text, absl::string_view sour
   ASSIGN_OR_RETURN(const PlanReport report, ExplainPlan(graph, cluster, plan));
   plan.seconds = report.seconds;
   for (const PlanReport::Stage& stage : report.stages) {
+    const int64_t bytes = stage.weight_bytes + stage.value_bytes;
+    if (stage.memory_bytes > 0 && bytes > stage.memory_bytes) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat(source, ".omserve_plan.stages[", plan.stage_seconds.size(), "]: the plan needs ", bytes,
+                       " bytes for weights and values on device ", stage.devices.front(), ", which has ", stage.memory_bytes,
+                       "; ", bytes - stage.memory_bytes, " bytes are missing"));
+    }
     plan.stage_seconds.push_back(stage.seconds);
-    plan.device_bytes.push_back(stage.weight_bytes + stage.value_bytes);
+    plan.device_bytes.push_back(bytes);
   }
   plan.engine = "plan file";
   return plan;

@@ -24,7 +24,7 @@ std::string PlanToText(const Graph& graph, const Cluster& cluster, const Plan& p
 
 // INVALID_ARGUMENT, located: JSON that is not a plan, operators the graph does not have or the plan lacks,
 // devices the cluster does not have, cuts the operator does not allow, values that cannot get from one
-// sharding to the next. Prices are those of `cluster` now; the bound is not known and the plan not called
+// sharding to the next. RESOURCE_EXHAUSTED: a stage does not fit its devices' memory. Prices are those of `cluster` now; the bound is not known and the plan not called
 // optimal.
 absl::StatusOr<Plan> PlanFromText(absl::string_view text, absl::string_view source, const Graph& graph,
                                   const Cluster& cluster);

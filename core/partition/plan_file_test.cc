@@ -76,6 +76,22 @@ TEST_F(EditedPlanTest, PricesAreThoseOfTheSearch) {
   EXPECT_EQ(read->num_stages(), 2);
 }
 
+TEST_F(EditedPlanTest, MustFitTheDevices) {
+  const auto status = PlanFromText(text_, "plan.json", graph_, cluster_.Scaled(1, 1)).status();
+  EXPECT_TRUE(status.ok()) << status;  // memory is not stated
+  const auto small = Cluster::FromJson(
+      R"({"cluster": [{"cluster_nodes": [{"node_id": 0, "is_local": true, "item_list":
+          [{"item_id": 0}, {"item_id": 1}, {"item_id": 2}, {"item_id": 3}]}]}],
+          "item_def": [{"item_type": "cpu", "memory": "[DDR:1KB]"}]})",
+      "c");
+  ASSERT_TRUE(small.ok()) << small.status();
+  const absl::Status missing = PlanFromText(text_, "plan.json", graph_, *small).status();
+  EXPECT_EQ(missing.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(missing.message()),
+              AllOf(HasSubstr("plan.json.omserve_plan.stages[0]: the plan needs "),
+                    HasSubstr(" on device 0:0:0:0, which has 1024; "), HasSubstr("bytes are missing")));
+}
+
 TEST_F(EditedPlanTest, CannReadsWhereOperatorsAndTensorsLie) {
   auto plan = PlanFromText(text_, "plan.json", graph_, cluster_);
   ASSERT_TRUE(plan.ok()) << plan.status();

@@ -87,6 +87,10 @@ def test_a_saved_plan_is_built_by(omctl, model, tmp_path):
     again = plan(omctl, model, "--load-plan", saved)
     assert again["seconds"] == pytest.approx(report["seconds"])
     assert again["what_would_change"] == []
+    page = tmp_path / "plan.html"
+    text = omctl("plan", model, "--load-plan", saved, "--html", page).stdout
+    assert "no bound is known (plan file)" in text
+    assert "no bound is known" in page.read_text()
     built = omctl("build", model, "-o", tmp_path / "m.om", "--load-plan", saved)
     assert built.returncode == 0, built.stderr
 
@@ -117,10 +121,25 @@ def test_generation(omctl, real_models, arguments, sizes):
     (["--tensor-parallel", 7], "divides no dimension"),
     (["--input-shape", "x:1"], "x"),
     (["--load-plan", "absent.json"], "absent.json"),
+    (["--tensor-parallel", 1024, "--pipeline", 1024, "--data-parallel", 1024], "multiply to 1073741824 devices"),
+    (["--global-batch", 2**62], "EF1001"),
 ])
 def test_refusals(omctl, model, arguments, message):
     done = omctl("plan", model, *arguments)
     assert done.returncode == 1 and message in done.stderr
+
+
+def test_a_policy_is_no_plan(omctl, model, tmp_path):
+    policy = tmp_path / "policy.json"
+    policy.write_text('{"graph_parallel_option": {"auto": true}}')
+    done = omctl("plan", model, "--load-plan", policy)
+    assert done.returncode == 1 and "expected a plan (omserve_plan), found a policy" in done.stderr
+
+
+def test_choosing_by_throughput(omctl, model):
+    assert plan(omctl, model, "--auto", "--objective", "throughput")["replicas"] == 4
+    whole = plan(omctl, model, "--auto", "--objective", "throughput", "--global-batch", 256)["simulation"]
+    assert whole["micro_batches"] == 4 and whole["request_seconds"] == pytest.approx(whole["seconds"])
 
 
 def test_the_time_of_the_command(omctl, model):
