@@ -15,6 +15,7 @@
 #include "client/cli/text.h"
 #include "core/base/status.h"
 #include "core/build/import_model.h"
+#include "core/build/padding.h"
 #include "core/partition/choose.h"
 #include "core/partition/plan_file.h"
 #include "core/partition/space.h"
@@ -111,9 +112,11 @@ absl::StatusOr<GenerationReport> PlanGeneration(const std::string& model, const 
     ASSIGN_OR_RETURN(const Graph graph, ImportModel(model));
     for (int32_t id : graph.inputs()) inputs.push_back(graph.node(id)->name());
   }
-  auto prepare = [&](int64_t new_tokens, int64_t past) -> absl::StatusOr<Graph> {
+  auto prepare = [&](int64_t new_tokens, int64_t past, ParallelOptions& policy) -> absl::StatusOr<Graph> {
     ASSIGN_OR_RETURN(const InputShapes shapes, ShapesOfStep(input_shape, inputs, new_tokens, past));
-    return PrepareModel(model, shapes, progress, limit);
+    ASSIGN_OR_RETURN(Graph graph, PrepareModel(model, shapes, progress, limit));
+    RETURN_IF_ERROR(PadForPlan(graph, cluster, policy).status());
+    return graph;
   };
   GenerationReport report;
   report.lengths = lengths;
@@ -124,7 +127,7 @@ absl::StatusOr<GenerationReport> PlanGeneration(const std::string& model, const 
   ParallelOptions same = options;
   std::optional<Plan> sizes;
   for (size_t i = report.past.size(); i-- > 0;) {
-    ASSIGN_OR_RETURN(const Graph graph, prepare(1, report.past[i]));
+    ASSIGN_OR_RETURN(const Graph graph, prepare(1, report.past[i], same));
     ASSIGN_OR_RETURN_WITH(Plan plan, PlanModel(graph, cluster, same, limit),
                           absl::StrCat("plan of a decode step with ", report.past[i], " past positions"));
     ASSIGN_OR_RETURN(PipelineProgram program, ProgramOf(graph, cluster, plan));
@@ -141,7 +144,7 @@ absl::StatusOr<GenerationReport> PlanGeneration(const std::string& model, const 
     prefill.pipeline_stages = sizes->num_stages();
     prefill.tensor_parallel_size = sizes->stages[0].size();
   }
-  ASSIGN_OR_RETURN(const Graph graph, prepare(lengths.in, 0));
+  ASSIGN_OR_RETURN(const Graph graph, prepare(lengths.in, 0, prefill));
   ASSIGN_OR_RETURN_WITH(const Plan plan, PlanModel(graph, cluster, prefill, limit),
                         absl::StrCat("plan of a prefill of ", lengths.in, " positions"));
   ASSIGN_OR_RETURN(generation.prefill, ProgramOf(graph, cluster, plan));

@@ -21,6 +21,7 @@
 #include "core/base/status.h"
 #include "core/build/build.h"
 #include "core/build/describe.h"
+#include "core/build/padding.h"
 #include "core/partition/choose.h"
 #include "core/partition/explain.h"
 #include "core/partition/plan_file.h"
@@ -241,13 +242,16 @@ absl::StatusOr<int> RunPlan(Session& session, const PlanArguments& arguments) {
   if (!arguments.input_shape.empty()) {
     ASSIGN_OR_RETURN(shapes, ParseInputShapes(arguments.input_shape));
   }
-  ASSIGN_OR_RETURN(const Graph graph, PrepareModel(arguments.model, shapes, report_step, limit));
+  ASSIGN_OR_RETURN(Graph prepared, PrepareModel(arguments.model, shapes, report_step, limit));
   PlanSimulationOptions simulate{.drawn_runs = arguments.html.empty() ? 0 : kDrawnRuns};
   if (options.global_batch_size) {
-    ASSIGN_OR_RETURN(simulate.micro_batches, CountMicroBatches(DescribeInputsAndOutputs(graph), *options.global_batch_size));
+    ASSIGN_OR_RETURN(simulate.micro_batches,
+                     CountMicroBatches(DescribeInputsAndOutputs(prepared), *options.global_batch_size));
   }
-  ASSIGN_OR_RETURN_WITH(const std::unique_ptr<ModelPlanner> planner, ModelPlanner::Create(graph, cluster, options), "plan");
-  ASSIGN_OR_RETURN_WITH(const Plan plan, planner->Find(1, limit), "plan");
+  ASSIGN_OR_RETURN_WITH(const std::unique_ptr<PlannedModel> planned,
+                        PadAndPlan(std::move(prepared), cluster, options, limit), "plan");
+  const Graph& graph = planned->graph;
+  const Plan& plan = planned->plan;
   ASSIGN_OR_RETURN(const PlanReport report, ExplainPlan(graph, cluster, plan));
   ASSIGN_OR_RETURN(const PlanSimulation simulation, SimulatePlan(graph, cluster, plan, simulate));
 
@@ -255,7 +259,7 @@ absl::StatusOr<int> RunPlan(Session& session, const PlanArguments& arguments) {
     RETURN_IF_ERROR(WriteFileAtomically(arguments.save_plan, PlanToText(graph, cluster, plan)));
   }
   if (!arguments.html.empty()) RETURN_IF_ERROR(WriteFileAtomically(arguments.html, PlanHtml(name, report, simulation)));
-  const std::vector<Change> changes = WhatWouldChange(graph, cluster, options, *planner, limit);
+  const std::vector<Change> changes = WhatWouldChange(graph, cluster, planned->options, *planned->planner, limit);
   RETURN_IF_ERROR(limit.Check("what would change"));
   if (session.json()) {
     session.PrintJson(ToJson(name, report, simulation, changes));

@@ -1,10 +1,12 @@
 #include "core/build/cut.h"
 
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "core/base/status.h"
 #include "core/build/describe.h"
+#include "core/build/padding.h"
 #include "core/partition/deployment_json.h"
 #include "core/partition/lower/lower.h"
 #include "core/partition/plan_file.h"
@@ -20,11 +22,14 @@ absl::StatusOr<SlicedModel> CutModel(Graph graph, ModelInfo info, const Cluster&
   };
   graph.set_name(info.name);
   report("plan", 0, "");
-  ASSIGN_OR_RETURN_WITH(const Plan plan, PlanModel(graph, cluster, options, limit), "plan");
+  ASSIGN_OR_RETURN_WITH(const std::unique_ptr<PlannedModel> planned, PadAndPlan(std::move(graph), cluster, options, limit),
+                        "plan");
+  const Plan& plan = planned->plan;
   report("plan", 1,
          absl::StrCat(plan.num_replicas(), " x ", plan.num_stages(), " x mesh ", plan.stages[0].ToString()));
   report("cut", 0, "");
-  ASSIGN_OR_RETURN(SlicedModel model, CutByPlan(graph, std::move(info), cluster, plan));
+  if (!planned->padded.empty()) info.build["padded"] = planned->DescribePadding();
+  ASSIGN_OR_RETURN(SlicedModel model, CutByPlan(planned->graph, std::move(info), cluster, plan));
   report("cut", 1, model.info.build["plan"]);
   return model;
 }

@@ -1,7 +1,5 @@
 // Gathers and scatters: reading and writing at positions that are data.
 #include <algorithm>
-#include <cstddef>
-#include <cstring>
 #include <string>
 #include <utility>
 #include <vector>
@@ -35,8 +33,21 @@ absl::StatusOr<int> GatherAxis(const NodeView& view) {
   return normal;
 }
 
+// The rows that indices count. A table can have more (padding, which no index names) or be the part of them that
+// begins at attribute 'first_row': rows that it does not have are zeros.
+int64_t AllRows(const NodeView& view, int axis) {
+  const int64_t rows = view.Attr<int64_t>("all_rows");
+  return rows > 0 ? rows : view.input_shape(0)[axis];
+}
+
 absl::StatusOr<Descs> InferGather(const NodeView& view) {
   RETURN_IF_ERROR(CheckIndexType(view, 1));
+  const int64_t all_rows = view.Attr<int64_t>("all_rows"), first_row = view.Attr<int64_t>("first_row");
+  constexpr int64_t kMostRows = int64_t{1} << 62;
+  if (all_rows < 0 || all_rows > kMostRows || first_row < 0 || (first_row > 0 && first_row >= all_rows)) {
+    return absl::InvalidArgumentError(absl::StrCat("attribute 'first_row' is ", first_row, " and 'all_rows' ", all_rows,
+                                                   "; they must be a row and the number of rows"));
+  }
   if (view.Attr<int64_t>("batch_dims") != 0) {
     return absl::UnimplementedError(absl::StrCat("attribute 'batch_dims' is ",
                                                  view.Attr<int64_t>("batch_dims"), "; only 0 is supported"));
@@ -76,71 +87,18 @@ absl::StatusOr<ShardingRule> GatherRule(const NodeView& view) {
   return rule.Finish();
 }
 
-// A scalar of an int32 or int64 type.
-Tensor IndexScalar(DataType type, int64_t value) {
-  return type == DataType::kInt32 ? Tensor::Scalar(static_cast<int32_t>(value)) : Tensor::Scalar(value);
-}
-
-Tensor ZeroScalar(DataType type) {
-  std::byte* writable = nullptr;
-  Tensor zero = Tensor::Allocate({type, {}}, &writable);
-  std::memset(writable, 0, zero.byte_size());
-  return zero;
-}
-
-// The gather on a table that is cut along the axis it is read on. This device has rows [begin, begin + rows):
-//   local = indices - begin            (after counting negative indices from the end)
-//   held  = 0 <= local < rows
-//   y     = held ? gather(table, clip(local, 0, rows - 1)) : 0
-// Exactly one device holds each row, so the sum over devices is bit-exact. (An index that is out of range, an
-// error on one device, gives zeros.)
+// The gather on a table that is cut along the axis it is read on. Every device checks the indices against all rows and
+// gives zeros for the rows it does not have; exactly one has each row, so the sum over devices is bit-exact.
 absl::StatusOr<std::vector<ValueId>> EmitGather(EmitContext& context) {
   const NodeView view = context.view();
   ASSIGN_OR_RETURN(int axis, GatherAxis(view));
   const DimFactors& row_factors = context.rule().inputs[0][axis];
   const int vocab = row_factors.empty() ? -1 : row_factors[0];
   if (vocab < 0 || context.factor_parts(vocab) == 1) return EmitClone(context);
-
-  const std::string prefix = absl::StrCat(context.source().name(), "/");
-  const DataType index_type = view.input(1).type;
-  const int64_t rows = context.local_size(vocab);
-  auto constant = [&](const char* name, int64_t value) {
-    return context.Constant(prefix + name, IndexScalar(index_type, value));
-  };
-  const ValueId zero = constant("zero", 0);
-
-  ValueId indices = context.local_inputs()[1];
-  if (view.Attr<bool>("negative_index_support")) {
-    const ValueId size = constant("size", view.input_shape(0)[axis]);
-    ASSIGN_OR_RETURN(ValueId negative, context.Add("Less", prefix + "negative", {indices, zero}));
-    ASSIGN_OR_RETURN(ValueId wrapped, context.Add("Add", prefix + "wrapped", {indices, size}));
-    ASSIGN_OR_RETURN(indices, context.Add("SelectV2", prefix + "indices", {negative, wrapped, indices}));
-  }
-  const ValueId begin = constant("begin", context.local_begin(vocab));
-  ASSIGN_OR_RETURN(ValueId local, context.Add("Sub", prefix + "local", {indices, begin}));
-  ASSIGN_OR_RETURN(ValueId not_before, context.Add("GreaterEqual", prefix + "not_before", {local, zero}));
-  ASSIGN_OR_RETURN(ValueId not_after,
-                   context.Add("Less", prefix + "not_after", {local, constant("rows", rows)}));
-  ASSIGN_OR_RETURN(ValueId held, context.Add("LogicalAnd", prefix + "held", {not_before, not_after}));
-  ASSIGN_OR_RETURN(ValueId clipped,
-                   context.Add("ClipByValue", prefix + "clipped", {local, zero, constant("last", rows - 1)}));
-
-  std::vector<ValueId> inputs(context.local_inputs().begin(), context.local_inputs().end());
-  inputs[1] = clipped;
-  ASSIGN_OR_RETURN(std::vector<ValueId> gathered, EmitCopy(context, std::move(inputs)));
-
-  // `held` has the dimensions of the indices, which are in the middle of y's: those that follow broadcast.
-  const int following = RankOf(view, 0) - axis - 1;
-  if (following > 0) {
-    Shape shape = context.slice().desc(held).shape;
-    shape.insert(shape.end(), following, 1);
-    const ValueId parameter = context.Constant(prefix + "held_shape", Tensor::Int64s(shape));
-    ASSIGN_OR_RETURN(
-        held, context.Add("Reshape", prefix + "held_rows", {held, parameter}, {{"allowzero", int64_t{1}}}));
-  }
-  const ValueId nothing = context.Constant(prefix + "nothing", ZeroScalar(view.input(0).type));
-  ASSIGN_OR_RETURN(ValueId y, context.Add("SelectV2", prefix + "share", {held, gathered[0], nothing}));
-  return std::vector<ValueId>{y};
+  const std::vector<ValueId> inputs(context.local_inputs().begin(), context.local_inputs().end());
+  return EmitCopy(context, inputs,
+                  {{"all_rows", AllRows(view, axis)},
+                   {"first_row", view.Attr<int64_t>("first_row") + context.local_begin(vocab)}});
 }
 
 // --- GatherElements: y[i][j] = x[index[i][j]][j] along `dim`. GatherD: the same, with dim a parameter
@@ -297,7 +255,9 @@ absl::StatusOr<Descs> InferNonZero(const NodeView& view) {
 }
 
 OpDef GatherDef(std::string type, std::vector<InputDef> inputs, std::vector<AttrDef> attrs) {
+  attrs.push_back(DefaultAttr("all_rows", int64_t{0}));
   attrs.push_back(DefaultAttr("batch_dims", int64_t{0}));
+  attrs.push_back(DefaultAttr("first_row", int64_t{0}));
   attrs.push_back(DefaultAttr("is_preprocessed", false));
   attrs.push_back(DefaultAttr("negative_index_support", false));
   return {.type = std::move(type),

@@ -34,6 +34,8 @@ TEST(GatherTest, Errors) {
        {{"batch_dims", int64_t{1}}},
        StatusCode::kUnimplemented,
        "'batch_dims' is 1"},
+      {"GatherV2", {F({6}), I64({2}), Int(0)}, {{"all_rows", int64_t{-1}}}, invalid, "'all_rows' -1"},
+      {"GatherV2", {F({6}), I64({2}), Int(0)}, {{"first_row", int64_t{3}}}, invalid, "'first_row' is 3 and 'all_rows' 0"},
       {"Gather", {F({}), I64({2})}, {}, invalid, "axis 0 is outside"},
       {"GatherElements",
        {F({6}), I64({2, 1})},
@@ -88,25 +90,9 @@ TEST(GatherTest, GatherFromPartOfATable) {
             "  %table: float32[2,4] = Data() {index=0}\n"
             "  %ids: int64[3] = Data() {index=1}\n"
             "  %axis: int64[] = Const() [0]\n"
-            "  %op/zero: int64[] = Const() [0]\n"
-            "  %op/size: int64[] = Const() [8]\n"
-            "  %op/negative: bool[3] = Less(%ids, %op/zero)\n"
-            "  %op/wrapped: int64[3] = Add(%ids, %op/size)\n"
-            "  %op/indices: int64[3] = SelectV2(%op/negative, %op/wrapped, %ids)\n"
-            "  %op/begin: int64[] = Const() [4]\n"
-            "  %op/local: int64[3] = Sub(%op/indices, %op/begin)\n"
-            "  %op/not_before: bool[3] = GreaterEqual(%op/local, %op/zero)\n"
-            "  %op/rows: int64[] = Const() [2]\n"
-            "  %op/not_after: bool[3] = Less(%op/local, %op/rows)\n"
-            "  %op/held: bool[3] = LogicalAnd(%op/not_before, %op/not_after)\n"
-            "  %op/last: int64[] = Const() [1]\n"
-            "  %op/clipped: int64[3] = ClipByValue(%op/local, %op/zero, %op/last)\n"
-            "  %op: float32[3,4] = GatherV2(%table, %op/clipped, %axis) {negative_index_support=true}\n"
-            "  %op/held_shape: int64[2] = Const() [3, 1]\n"
-            "  %op/held_rows: bool[3,1] = Reshape(%op/held, %op/held_shape) {allowzero=1}\n"
-            "  %op/nothing: float32[] = Const() [0]\n"
-            "  %op/share: float32[3,4] = SelectV2(%op/held_rows, %op, %op/nothing)\n"
-            "  return y = %op/share\n");
+            "  %op: float32[3,4] = GatherV2(%table, %ids, %axis) "
+            "{all_rows=8, first_row=4, negative_index_support=true}\n"
+            "  return y = %op\n");
 }
 
 }  // namespace

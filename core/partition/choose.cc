@@ -61,8 +61,9 @@ std::vector<int> DevicesOf(int replica, int count) {
 class Chooser {
  public:
   // `micro_batches`: runs of one request.
-  Chooser(PlanObjective objective, int64_t micro_batches, PlanSearch& search, const WaitLimit& limit)
-      : objective_(objective), micro_batches_(micro_batches), search_(search), limit_(limit) {}
+  Chooser(const ParallelOptions& options, int64_t micro_batches, PlanSearch& search, const WaitLimit& limit)
+      : objective_(options.objective), padded_to_(options.padded_to), micro_batches_(micro_batches), search_(search),
+        limit_(limit) {}
 
   bool has_plan() const { return !kept_.empty(); }
 
@@ -118,6 +119,7 @@ class Chooser {
       if (kept.value <= Allowed() && Rank(kept) < Rank(*winner)) winner = &kept;
     }
     Plan plan = search_.Write(winner->draft);
+    plan.padded_to = padded_to_;
     for (int r = 0; r < winner->sizes.replicas; ++r)
       plan.replicas.push_back(DevicesOf(r, winner->sizes.stages * winner->sizes.tensor));
     const bool bound_of_all = objective_ == PlanObjective::kLatency && micro_batches_ == 1 && winner->sizes.stages == 1;
@@ -222,6 +224,7 @@ class Chooser {
   }
 
   const PlanObjective objective_;
+  const int64_t padded_to_;
   const int64_t micro_batches_;
   PlanSearch& search_;
   const WaitLimit& limit_;
@@ -331,7 +334,7 @@ absl::StatusOr<Plan> ModelPlanner::Find(double memory, const WaitLimit& limit) {
     };
     return key(a.sizes) < key(b.sizes);
   });
-  Chooser chooser(options_.objective, MicroBatches(graph_, options_), *search_, limit);
+  Chooser chooser(options_, MicroBatches(graph_, options_), *search_, limit);
   if (!throughput && candidates.size() > 1) {
     for (Candidate& candidate : candidates) {
       candidate.promise = std::numeric_limits<double>::infinity();

@@ -163,7 +163,8 @@ absl::StatusOr<ParallelOptions> ParallelOptions::FromJson(absl::string_view text
                            absl::StrCat("only 1 batch in flight is supported, found ", flows));
       }
     }
-    RETURN_IF_ERROR(tensor.CheckFields({"tensor_parallel_size", "inter_batch_flow_num"}));
+    RETURN_IF_ERROR(tensor.CheckFields({"tensor_parallel_size", "inter_batch_flow_num", "pad_uneven"}));
+    RETURN_IF_ERROR(ReadOptionalBool(tensor.Field("pad_uneven"), &options.pad_uneven));
     if (tensor.Field("tensor_parallel_size").value() == nullptr) {
       return tensor.Field("tensor_parallel_size").Int().status();
     }

@@ -50,7 +50,10 @@ struct ParallelOptions {
   // Beyond the documented file:
   PlanObjective objective = PlanObjective::kLatency;
   double search_seconds = 10;
+  bool pad_uneven = true;  // vocabularies that do not divide are padded, so that they can be cut
   std::vector<PlanHint> hints;
+  // What padding has made the model's vocabularies a multiple of (core/build/padding.h); 1: none was padded.
+  int64_t padded_to = 1;
   // The text of a plan file ("omserve_plan" instead of "graph_parallel_option"): nothing is left to choose.
   std::string plan;
 

@@ -34,6 +34,14 @@ TEST(ParallelOptionsTest, AutomaticAndDefaults) {
   EXPECT_FALSE(options->tensor_parallel_size.has_value());
 }
 
+TEST(ParallelOptionsTest, PaddingIsOnUnlessSwitchedOff) {
+  EXPECT_TRUE(Parse(R"("tensor_parallel_option":{"tensor_parallel_size":2})")->pad_uneven);
+  EXPECT_FALSE(Parse(R"("tensor_parallel_option":{"tensor_parallel_size":2,"pad_uneven":false})")->pad_uneven);
+  EXPECT_THAT(std::string(
+                  Parse(R"("tensor_parallel_option":{"tensor_parallel_size":2,"pad_uneven":1})").status().message()),
+              HasSubstr("tensor_parallel_option.pad_uneven"));
+}
+
 TEST(ParallelOptionsTest, DocumentedButUnsupported) {
   for (const char* key : {"engine_parallel_option", "optimizer_offload_option", "mode", "work_dir"}) {
     const absl::Status status = Parse(absl::StrCat("\"", key, "\":{}")).status();

@@ -35,6 +35,7 @@ struct Plan {
   // every device that reads them; constants are cut as their readers want them.
   std::map<int32_t, Strategy> strategies;
   WeightPrefetch weight_prefetch;
+  int64_t padded_to = 1;  // as in ParallelOptions: the plan is one of the model so padded
   // How each graph output is left on its stage's mesh: never partial. The coordinator assembles cut outputs.
   std::vector<Sharding> outputs;
 

@@ -123,6 +123,13 @@ ordered_json DevicesToJson(const Cluster& cluster, const std::vector<int>& devic
   return list;
 }
 
+absl::StatusOr<int64_t> ReadPadding(const JsonPlace& root) {
+  constexpr int64_t kMost = 1 << 16;
+  const JsonPlace place = root.Field("padded_to_multiple_of");
+  if (place.value() == nullptr) return 1;
+  return place.IntInRange(1, kMost);
+}
+
 class PlanReader {
  public:
   PlanReader(const Graph& graph, const Cluster& cluster) : graph_(graph), cluster_(cluster) {}
@@ -130,8 +137,9 @@ class PlanReader {
   absl::StatusOr<Plan> Read(const JsonPlace& root) {
     RETURN_IF_ERROR(root.CheckObject());
     RETURN_IF_ERROR(root.CheckFields(
-        {"model", "predicted_seconds", "lower_bound_seconds", "stages", "replicas", "weight_prefetch", "operators",
-         "outputs"}));
+        {"model", "predicted_seconds", "lower_bound_seconds", "stages", "replicas", "weight_prefetch",
+         "padded_to_multiple_of", "operators", "outputs"}));
+    ASSIGN_OR_RETURN(plan_.padded_to, ReadPadding(root));
     RETURN_IF_ERROR(ReadPrefetch(root.Field("weight_prefetch")));
     RETURN_IF_ERROR(ReadStages(root));
     ASSIGN_OR_RETURN(const std::vector<JsonPlace> operators, root.Field("operators").Array());
@@ -393,6 +401,7 @@ std::string PlanToText(const Graph& graph, const Cluster& cluster, const Plan& p
     root["weight_prefetch"] = {{"ahead", plan.weight_prefetch.ahead},
                                {"buffer_bytes", plan.weight_prefetch.buffer_bytes}};
   }
+  if (plan.padded_to > 1) root["padded_to_multiple_of"] = plan.padded_to;
   root["operators"] = ordered_json::array();
   for (int32_t id : graph.TopologicalOrder().value_or(std::vector<int32_t>{})) {
     auto it = plan.strategies.find(id);
@@ -439,6 +448,11 @@ std::string PlanToText(const Graph& graph, const Cluster& cluster, const Plan& p
     absl::StrAppend(&text, "[\n", absl::StrJoin(lines, ",\n"), "\n  ]");
   }
   return absl::StrCat(text, "\n}}\n");
+}
+
+absl::StatusOr<int64_t> PaddingOfPlan(absl::string_view text, absl::string_view source) {
+  ASSIGN_OR_RETURN(const JsonDocument document, JsonDocument::Parse(text, source));
+  return ReadPadding(document.root().Field("omserve_plan"));
 }
 
 absl::StatusOr<Plan> PlanFromText(absl::string_view text, absl::string_view source, const Graph& graph,

@@ -22,6 +22,9 @@ namespace omserve {
 
 std::string PlanToText(const Graph& graph, const Cluster& cluster, const Plan& plan);
 
+// Plan::padded_to of a plan file.
+absl::StatusOr<int64_t> PaddingOfPlan(absl::string_view text, absl::string_view source);
+
 // INVALID_ARGUMENT, located: JSON that is not a plan, operators the graph does not have or the plan lacks,
 // devices the cluster does not have, cuts the operator does not allow, values that cannot get from one
 // sharding to the next. RESOURCE_EXHAUSTED: a stage does not fit its devices' memory. Prices are those of `cluster` now; the bound is not known and the plan not called

@@ -10,6 +10,7 @@
 #include "core/partition/lower/lower.h"
 #include "core/partition/testing/emulator.h"
 #include "core/partition/testing/random_graph.h"
+#include "core/passes/pad_vocabulary.h"
 #include "gtest/gtest.h"
 
 namespace omserve {
@@ -23,7 +24,7 @@ int NumCases() {
 TEST(SpmdEquivalenceTest, RandomPlansOfRandomGraphsEqualOneDeviceInEveryBit) {
   static constexpr int kDevices[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 12};
   CpuEvaluator evaluator;
-  int collectives = 0, cut_outputs = 0, messages = 0, gathered = 0, searches = 0, borders = 0;
+  int collectives = 0, cut_outputs = 0, messages = 0, gathered = 0, searches = 0, borders = 0, cut_vocabularies = 0;
   const int cases = NumCases();
   for (int i = 0; i < cases; ++i) {
     std::mt19937 rng(static_cast<uint32_t>(i));
@@ -36,13 +37,18 @@ TEST(SpmdEquivalenceTest, RandomPlansOfRandomGraphsEqualOneDeviceInEveryBit) {
     }
     const int devices = std::accumulate(stages.begin(), stages.end(), 0);
     SCOPED_TRACE("case " + std::to_string(i) + " on " + std::to_string(devices) + " devices");
-    const Graph graph = RandomGraph(rng, 4 + i % 24);
+    const Graph graph = RandomGraph(rng, 4 + i % 24, /*vocabulary=*/i % 5 < 2);
     ASSERT_TRUE(Verify(graph).ok()) << Verify(graph);
     const Cluster cluster = Cluster::Local(devices);
-    absl::StatusOr<Plan> plan = RandomPlan(graph, cluster, stages, rng);
-    ASSERT_TRUE(plan.ok()) << plan.status() << Dump(graph);
-    absl::StatusOr<CutGraph> cut = Lower(graph, cluster, *plan);
-    ASSERT_TRUE(cut.ok()) << cut.status() << Dump(graph);
+    // What is cut has its vocabularies padded; what it is compared with has not.
+    Graph padded = graph.Clone();
+    const int multiple = std::accumulate(stages.begin(), stages.end(), 1, [](int a, int b) { return std::lcm(a, b); });
+    const auto vocabularies = PadVocabularies(padded, multiple);
+    ASSERT_TRUE(vocabularies.ok()) << vocabularies.status();
+    absl::StatusOr<Plan> plan = RandomPlan(padded, cluster, stages, rng);
+    ASSERT_TRUE(plan.ok()) << plan.status() << Dump(padded);
+    absl::StatusOr<CutGraph> cut = Lower(padded, cluster, *plan);
+    ASSERT_TRUE(cut.ok()) << cut.status() << Dump(padded);
     const std::vector<Tensor> inputs = RandomInputs(graph, rng);
     absl::StatusOr<std::vector<Tensor>> expected = RunWhole(graph, inputs, evaluator);
     ASSERT_TRUE(expected.ok()) << expected.status() << Dump(graph);
@@ -68,6 +74,13 @@ TEST(SpmdEquivalenceTest, RandomPlansOfRandomGraphsEqualOneDeviceInEveryBit) {
       borders += node.is("HcomAllGather") && absl::StrContains(node.name(), "_borders");
     }
     for (const auto& [id, strategy] : plan->strategies) gathered += !strategy.held.empty();
+    for (const PaddedWeight& weight : *vocabularies) {
+      const auto readers = padded.ReadersOf(weight.node);
+      for (const auto& [reader, input] : readers[0]) {
+        const Sharding& wanted = plan->strategies.at(reader).inputs[static_cast<size_t>(input)];
+        cut_vocabularies += !wanted.dims[static_cast<size_t>(weight.dim)].empty();
+      }
+    }
   }
   // The generator must not degenerate into plans that cut nothing.
   EXPECT_GT(collectives, cases / 2);
@@ -76,6 +89,7 @@ TEST(SpmdEquivalenceTest, RandomPlansOfRandomGraphsEqualOneDeviceInEveryBit) {
   EXPECT_GT(gathered, cases / 20);
   EXPECT_GT(searches, cases / 40);
   EXPECT_GT(borders, cases / 100);
+  EXPECT_GT(cut_vocabularies, cases / 10);
 }
 
 }  // namespace

@@ -62,14 +62,14 @@ class Tensor {
   Buffer data_;
 };
 
-// The box [begin, begin + extent) of a source tensor. Cheap to copy: weight shards stay byte ranges of the mapped
-// source until they are streamed out.
+// The box [begin, begin + extent) of a source tensor; beyond the source's ends it holds zeros (padding). Cheap to copy:
+// weight shards stay byte ranges of the mapped source until they are streamed out.
 class TensorSlice {
  public:
   TensorSlice() = default;
   // The whole tensor.
   explicit TensorSlice(Tensor source);
-  // INVALID_ARGUMENT when the box leaves the source.
+  // INVALID_ARGUMENT when the box has another rank than the source, begins before it or is too large for memory.
   static absl::StatusOr<TensorSlice> Create(Tensor source, std::vector<int64_t> begin, Shape extent);
 
   // A box inside this slice, in its coordinates.
@@ -82,7 +82,7 @@ class TensorSlice {
   bool is_whole() const { return extent_ == source_.shape(); }
   size_t byte_size() const { return ByteSize(desc()); }
 
-  // Calls `visit(data, size)` for each maximal run of contiguous bytes, in row-major order; stops at the first error.
+  // Calls `visit(data, size)` for runs of contiguous bytes (of a box inside the source: maximal ones); stops at an error.
   absl::Status ForEachRun(const std::function<absl::Status(const std::byte*, size_t)>& visit) const;
 
   // The slice as a dense tensor: shares the source's bytes when they are contiguous, copies else.

@@ -60,6 +60,39 @@ def test_weights_gathered_on_use(omctl, real_models, tmp_path, name, devices):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--tensor-parallel", 2],
+        ["--tensor-parallel", 3],
+        ["--tensor-parallel", 4],
+        ["--tensor-parallel", 2, "--pipeline", 2],
+        ["--tensor-parallel", 3, "--pipeline", 2],
+        ["--tensor-parallel", 2, "--data-parallel", 2],
+        ["--auto"],
+    ],
+    ids=lambda options: "".join(str(option).lstrip("-") for option in options),
+)
+def test_a_vocabulary_that_does_not_divide(omctl, generated_models, tmp_path, options):
+    """1,031 words: embedding and head, one table, are cut all the same."""
+    folder = generated_models / "gpt2_uneven"
+    done = omctl("verify", folder, *options, "--rtol", "1e-3", "--atol", "1e-4")
+    assert done.returncode == 0, done.stdout + done.stderr
+    if options == ["--auto"]:
+        return
+    saved = tmp_path / "plan.json"
+    shape = ["--input-shape", "input_ids:2,12"]
+    done = omctl("plan", folder / "model.onnx", *shape, *options, "--save-plan", saved)
+    assert done.returncode == 0, done.stderr
+    plan = json.loads(saved.read_text())["omserve_plan"]
+    operators = {operator["node"]: operator for operator in plan["operators"]}
+    heads = [name for name in operators if name + "/unpadded" in operators]
+    assert len(heads) == 1 and "n" in operators[heads[0]]["cut"]
+    assert plan["padded_to_multiple_of"] == options[1]
+    done = omctl("verify", folder, "--load-plan", saved, "--rtol", "1e-3", "--atol", "1e-4")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_control_flow_is_refused_by_name(omctl, real_models):
     done = omctl("verify", real_models / "silero_vad_v5")
     assert done.returncode == 1

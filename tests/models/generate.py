@@ -228,6 +228,7 @@ def resnet(blocks, width, classes, image, batch):
 
 MODELS = {
     "gpt2": {"tiny": lambda: gpt2(2, 32, 4, 96, 32, 2, 12), "full": lambda: gpt2(12, 768, 12, 50257, 1024, 1, 128)},
+    "gpt2_uneven": {"tiny": lambda: gpt2(2, 24, 12, 1031, 32, 2, 12)},
     "bert": {"tiny": lambda: bert(2, 32, 4, 64, 24, 2, 10), "full": lambda: bert(12, 768, 12, 30522, 512, 1, 128)},
     "llama": {"tiny": lambda: llama(2, 32, 4, 2, 48, 64, 2, 10),
               "full": lambda: llama(12, 768, 12, 12, 2048, 32000, 1, 128)},
@@ -251,7 +252,7 @@ def main():
     parser.add_argument("names", nargs="*", help=f"of {', '.join(MODELS)}; default: all")
     parser.add_argument("--size", choices=["tiny", "full"], default="tiny")
     arguments = parser.parse_intermixed_args()
-    for name in arguments.names or MODELS:
+    for name in arguments.names or [name for name in MODELS if arguments.size in MODELS[name]]:
         model, feeds = MODELS[name][arguments.size]()
         save_case(arguments.out / name, model, feeds, reference)
         print(arguments.out / name)

@@ -242,6 +242,28 @@ TEST_P(DeviceConformance, Gather) {
   ExpectError(OpCase("GatherV2").Data(table).Data(Tensor::Of<int64_t>({2}, {0, 4})).Const(Tensor::Scalar<int64_t>(0))
                   .Run(device()).status(),
               absl::StatusCode::kInvalidArgument, "index 4 is outside [-4, 4)");
+
+  // Rows 2 to 5 of 7: indices count all of them, and rows that are elsewhere are zeros.
+  auto part = [&](const std::vector<int64_t>& indices, bool constant) {
+    OpCase op("GatherV2");
+    op.Data(table);
+    const Tensor tensor = Tensor::Of<int64_t>({static_cast<int64_t>(indices.size())}, indices);
+    constant ? op.Const(tensor) : op.Data(tensor);
+    op.Const(Tensor::Scalar<int64_t>(0)).Attr("all_rows", int64_t{7}).Attr("first_row", int64_t{2});
+    return op;
+  };
+  const auto row_of = [&](int64_t row, int64_t column) { return row < 0 ? 0.0 : table.at({row, column}); };
+  for (const auto& [indices, rows] : std::vector<std::pair<Ints, Ints>>{{{2, 5, 1, 6, -2, -1, -7}, {0, 3, -1, -1, 3, -1, -1}},
+                                                                        {{-4}, {1}},
+                                                                        {{0}, {-1}}}) {
+    Array expected({static_cast<int64_t>(rows.size()), 3});
+    for (size_t i = 0; i < rows.size(); ++i) {
+      for (int64_t j = 0; j < 3; ++j) expected.at({static_cast<int64_t>(i), j}) = row_of(rows[i], j);
+    }
+    for (bool constant : {false, true}) ExpectExact(device(), part(indices, constant), expected, DataType::kFloat);
+  }
+  ExpectError(part({3, 7}, false).Run(device()).status(), absl::StatusCode::kInvalidArgument, "index 7 is outside [-7, 7)");
+  ExpectError(part({-8, 0}, false).Run(device()).status(), absl::StatusCode::kInvalidArgument, "index -8 is outside [-7, 7)");
 }
 
 TEST_P(DeviceConformance, GatherElementsAndScatterElements) {

@@ -43,9 +43,13 @@ int64_t Span(const Shape& shape, size_t begin, size_t end) {
   return NumElements(absl::MakeConstSpan(shape).subspan(begin, end - begin));
 }
 
-// x [batch, outer, n, inner], indices [batch, count] -> y [batch, outer, count, inner].
+// x [batch, outer, n, inner], indices [batch, count] -> y [batch, outer, count, inner]. x has rows [first, first + n) of the
+// `all` that indices may name; others are zeros.
 struct GatherShape {
   int64_t batch = 1, outer = 1, n = 1, inner = 1, count = 1;
+  int64_t all = 1, first = 0;
+
+  bool has(int64_t row) const { return row >= first && row - first < n; }
 };
 
 template <typename Index>
@@ -60,7 +64,7 @@ class GatherKernel : public Kernel {
     const Index* indices = static_cast<const Index*>(inputs[1]);
     std::byte* y = static_cast<std::byte*>(outputs[0]);
     const GatherShape s = shape_;
-    RETURN_IF_ERROR(CheckIndices(indices, s.batch * s.count, s.n));
+    RETURN_IF_ERROR(CheckIndices(indices, s.batch * s.count, s.all));
     const int64_t row_bytes = static_cast<int64_t>(inner_bytes_);
     ParallelFor(threads_, s.batch * s.outer * s.count,
                 std::max<int64_t>(1, 4 * kElementGrain / std::max<int64_t>(1, row_bytes)),
@@ -68,8 +72,13 @@ class GatherKernel : public Kernel {
                   for (int64_t i = begin; i < end; ++i) {
                     const int64_t block = i / s.count;  // batch and outer
                     const int64_t batch = block / s.outer;
-                    const int64_t at = Resolve(indices[batch * s.count + i % s.count], s.n);
-                    std::memcpy(y + i * row_bytes, x + (block * s.n + at) * row_bytes, static_cast<size_t>(row_bytes));
+                    const int64_t row = Resolve(indices[batch * s.count + i % s.count], s.all);
+                    if (s.has(row)) {
+                      std::memcpy(y + i * row_bytes, x + (block * s.n + row - s.first) * row_bytes,
+                                  static_cast<size_t>(row_bytes));
+                    } else {
+                      std::memset(y + i * row_bytes, 0, static_cast<size_t>(row_bytes));
+                    }
                   }
                 });
     return absl::OkStatus();
@@ -108,15 +117,18 @@ Made MakeGather(const KernelRequest& request) {
     return absl::InvalidArgumentError(absl::StrCat("attribute 'batch_dims' is ", batch_dims));
   }
   const size_t batch = static_cast<size_t>(batch_dims), at = static_cast<size_t>(axis);
+  const int64_t all = request.Attr<int64_t>("all_rows");
   const GatherShape shape{Span(x, 0, batch), Span(x, batch, at), x[at], Span(x, at + 1, x.size()),
-                          Span(indices, batch, indices.size())};
+                          Span(indices, batch, indices.size()), all > 0 ? all : x[at], request.Attr<int64_t>("first_row")};
   // One constant index is a slice.
   if (const Tensor* index = request.constant(1); index != nullptr && shape.batch == 1 && shape.count == 1) {
     ASSIGN_OR_RETURN(const Ints value, index->AsInt64s());
-    const int64_t position = Resolve(value[0], shape.n);
-    if (position < 0) return OutOfRange(value[0], shape.n);
+    const int64_t row = Resolve(value[0], shape.all);
+    if (row < 0) return OutOfRange(value[0], shape.all);
     const size_t element = SizeOf(request.inputs[0].type);
-    if (shape.outer == 1 && element != 0) return MakeView(0, static_cast<size_t>(position * shape.inner) * element);
+    if (shape.outer == 1 && element != 0 && shape.has(row)) {
+      return MakeView(0, static_cast<size_t>((row - shape.first) * shape.inner) * element);
+    }
   }
   return ByIndexType(request, 1, [&](auto tag) -> Made {
     return std::make_unique<GatherKernel<typename decltype(tag)::type>>(request, shape);

@@ -20,7 +20,7 @@ class Generator {
  public:
   explicit Generator(std::mt19937& rng) : rng_(rng), graph_("random") {}
 
-  Graph Make(int num_nodes) {
+  Graph Make(int num_nodes, bool vocabulary) {
     const int inputs = Uniform(1, 3);
     for (int i = 0; i < inputs; ++i) {
       Remember(graph_.AddData(absl::StrCat("x", i), {DataType::kFloat, RandomShape()})->out(), 4);
@@ -35,6 +35,7 @@ class Generator {
       }
       graph_.AddOutput(absl::StrCat("y", i), value.id);
     }
+    if (vocabulary) AddVocabulary();
     graph_.RemoveUnused();
     return std::move(graph_);
   }
@@ -235,6 +236,30 @@ class Generator {
     }
   }
 
+  // An embedding and a head over more words than anything divides, which may be one table.
+  void AddVocabulary() {
+    const int64_t words = 1025 + Uniform(0, 40), width = Uniform(1, 4);
+    const ValueId table = FloatConst({words, width}, 4);
+    Node* ids = graph_.AddData(absl::StrCat("words", graph_.inputs().size()), {DataType::kInt64, {Uniform(1, 3), 2}});
+    ids->SetAttr("rows", words);
+    if (!Try("GatherV2", {table, ids->out(), IntConst({0})}, 4)) return;
+    const Value x = values_.back();
+    graph_.AddOutput("embedded", x.id);
+    const bool tied = Chance(0.5);
+    Node* head = graph_.AddNode("BatchMatMulV2", "head", {x.id, tied ? table : FloatConst({width, words}, 2)});
+    head->SetAttr("adj_x2", tied);
+    if (!InferNode(graph_, *head).ok()) return;
+    ValueId logits = head->out();
+    if (Chance(0.5)) {
+      Node* sum = graph_.AddNode("Add", "head_bias", {logits, FloatConst({words}, 4)});
+      if (!InferNode(graph_, *sum).ok()) return;
+      logits = sum->out();
+    }
+    Node* relu = graph_.AddNode("Relu", "likely", {logits});
+    if (!InferNode(graph_, *relu).ok()) return;
+    graph_.AddOutput("logits", Chance(0.5) ? relu->out() : logits);
+  }
+
   // A convolution or a maximum over windows, of a value seen as an image or of a new input.
   void AddImageOperator(const Value& x, const Shape& shape) {
     Value image = x;
@@ -318,7 +343,9 @@ class Generator {
 
 }  // namespace
 
-Graph RandomGraph(std::mt19937& rng, int num_nodes) { return Generator(rng).Make(num_nodes); }
+Graph RandomGraph(std::mt19937& rng, int num_nodes, bool vocabulary) {
+  return Generator(rng).Make(num_nodes, vocabulary);
+}
 
 std::vector<Tensor> RandomInputs(const Graph& graph, std::mt19937& rng) {
   std::vector<Tensor> inputs;

@@ -14,8 +14,9 @@
 namespace omserve {
 
 // `num_nodes` operators over matrix products, element-wise, reductions, reshapes, transposes, concatenations, slices,
-// gathers, selections and broadcasts, with shared values, constants and one to three outputs.
-Graph RandomGraph(std::mt19937& rng, int num_nodes);
+// gathers, selections and broadcasts, with shared values, constants and one to three outputs. `vocabulary`: and an embedding
+// and a head over more than a thousand words.
+Graph RandomGraph(std::mt19937& rng, int num_nodes, bool vocabulary = false);
 
 // One tensor per graph input: whole numbers, or valid indices for index inputs.
 std::vector<Tensor> RandomInputs(const Graph& graph, std::mt19937& rng);

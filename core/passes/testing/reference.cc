@@ -181,6 +181,12 @@ class Interpreter {
     if (type == "ConcatD" || type == "ConcatV2") return Concat(type == "ConcatD");
     if (type == "GatherV2") return Gather();
     if (type == "StridedSliceV2") return Slice();
+    if (type == "Slice") {
+      return Fill(shape, [&](Index i) {
+        for (size_t d = 0; d < i.size(); ++d) i[d] += static_cast<int64_t>(in_[1].values[d]);
+        return At(x, i);
+      });
+    }
     if (type == "Pad") return Pad();
     if (absl::StartsWith(type, "Reduce")) return Reduce();
     if (type == "SoftmaxV2") return Softmax();
@@ -209,12 +215,13 @@ class Interpreter {
     const Array& indices = in_[1];
     const int64_t given = static_cast<int64_t>(in_[2].values[0]);
     const size_t axis = static_cast<size_t>(given < 0 ? given + static_cast<int64_t>(x.shape.size()) : given);
+    const int64_t rows = node_.AttrOr<int64_t>("all_rows", x.shape[axis]);
     return Fill(node_.output().shape, [&](const Index& i) {
       const auto middle = i.begin() + axis;
       const auto tail = middle + indices.shape.size();
       Index from(i.begin(), middle);
       const int64_t index = static_cast<int64_t>(At(indices, Index(middle, tail)));
-      from.push_back(index < 0 ? index + x.shape[axis] : index);
+      from.push_back(index < 0 ? index + rows : index);
       from.insert(from.end(), tail, i.end());
       return At(x, from);
     });
