@@ -21,13 +21,16 @@ struct RateName {
   absl::string_view name;
   double OperatorRates::*member;
   bool may_be_zero;
+  bool is_share = false;  // at most 1
 };
 constexpr RateName kRates[] = {{"flops_per_second", &OperatorRates::flops_per_second, false},
                                {"bytes_per_second", &OperatorRates::bytes_per_second, false},
                                {"start_seconds", &OperatorRates::start_seconds, true},
                                {"half_rows", &OperatorRates::half_rows, true},
                                {"half_columns", &OperatorRates::half_columns, true},
-                               {"half_inner", &OperatorRates::half_inner, true}};
+                               {"half_inner", &OperatorRates::half_inner, true},
+                               {"overlap", &OperatorRates::overlap, true, true},
+                               {"epilogue_share", &OperatorRates::epilogue_share, true, true}};
 
 constexpr std::pair<absl::string_view, Topology> kTopologies[] = {{"switch", Topology::kSwitch},
                                                                   {"full_mesh", Topology::kFullMesh},
@@ -58,7 +61,11 @@ absl::StatusOr<CostFile::Rates> ParseRates(const JsonPlace& place) {
   CostFile::Rates rates;
   for (const RateName& rate : kRates) {
     ASSIGN_OR_RETURN(std::optional<double> value, OptionalNumber(place.Field(rate.name), rate.may_be_zero));
-    if (value) rates.emplace(rate.name, *value);
+    if (!value) continue;
+    if (rate.is_share && *value > 1) {
+      return place.Field(rate.name).Error(absl::StrCat("expected a number from 0 to 1, found ", *value));
+    }
+    rates.emplace(rate.name, *value);
   }
   return rates;
 }
@@ -86,7 +93,7 @@ absl::StatusOr<CostCurve> ParseCurve(const JsonPlace& place) {
 
 absl::StatusOr<CostFile::Operator> ParseOperator(const JsonPlace& place) {
   RETURN_IF_ERROR(place.CheckFields({"flops_per_second", "bytes_per_second", "start_seconds", "half_rows", "half_columns",
-                                     "half_inner", "products", "by_bytes"}));
+                                     "half_inner", "overlap", "products", "by_bytes", "piece_seconds"}));
   CostFile::Operator parsed;
   ASSIGN_OR_RETURN(parsed.rates, ParseRates(place));
   if (place.Field("products").present()) {
@@ -107,12 +114,15 @@ absl::StatusOr<CostFile::Operator> ParseOperator(const JsonPlace& place) {
   if (place.Field("by_bytes").present()) {
     ASSIGN_OR_RETURN(parsed.by_bytes, ParseCurve(place.Field("by_bytes")));
   }
+  ASSIGN_OR_RETURN(const std::optional<double> piece, OptionalNumber(place.Field("piece_seconds"), true));
+  if (piece && !parsed.by_bytes) return place.Field("piece_seconds").Error("expected by_bytes beside it");
+  parsed.piece_seconds = piece.value_or(0);
   return parsed;
 }
 
 absl::StatusOr<CostFile::Device> ParseDevice(const JsonPlace& place) {
   RETURN_IF_ERROR(place.CheckFields({"flops_per_second", "bytes_per_second", "start_seconds", "half_rows", "half_columns",
-                                     "half_inner", "operators"}));
+                                     "half_inner", "overlap", "epilogue_share", "operators"}));
   CostFile::Device device;
   ASSIGN_OR_RETURN(device.rates, ParseRates(place));
   const JsonPlace operators = place.Field("operators");
@@ -239,6 +249,7 @@ std::string CostFile::ToJson() const {
         one["products"].push_back({product[0], product[1], product[2], seconds});
       }
       if (measured.by_bytes) one["by_bytes"] = CurveJson(*measured.by_bytes);
+      if (measured.piece_seconds > 0) one["piece_seconds"] = measured.piece_seconds;
       json["operators"][name] = std::move(one);
     }
     costs["devices"][type] = std::move(json);
@@ -270,6 +281,7 @@ absl::Status Cluster::ApplyCosts(absl::string_view json, absl::string_view sourc
         if (!one.rates.empty()) entry.rates = Patched(rates, one.rates);
         entry.by_product = one.by_product;
         entry.by_bytes = one.by_bytes;
+        entry.piece_seconds = one.piece_seconds;
       }
       it->second = std::make_shared<const MeasuredOperators>(std::move(operators));
     }

@@ -22,6 +22,7 @@ struct CostFile {
     Rates rates;
     std::map<std::array<int64_t, 3>, double> by_product;
     std::optional<CostCurve> by_bytes;
+    double piece_seconds = 0;
   };
   struct Device {
     Rates rates;

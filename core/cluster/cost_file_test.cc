@@ -10,7 +10,10 @@ namespace {
 
 constexpr char kFile[] = R"({"omserve_costs": {
   "devices": {"cpu": {"flops_per_second": 4e10, "bytes_per_second": 8e9, "start_seconds": 1e-6, "half_rows": 16,
-    "operators": {"SoftmaxV2": {"by_bytes": [[100, 1e-6], [200, 3e-6]]},
+    "epilogue_share": 0.25,
+    "operators": {"SoftmaxV2": {"by_bytes": [[100, 1e-6], [200, 3e-6]], "piece_seconds": 1e-7},
+                  "Conv2D": {"flops_per_second": 1e10, "overlap": 0.5, "half_rows": 0, "bytes_per_second": 1e9, "start_seconds": 0},
+                  "Conv2D/pointwise": {"by_bytes": [[1000, 5e-6]]},
                   "MatMulV2": {"flops_per_second": 2e10, "products": [[1, 64, 64, 7e-6]]}}}},
   "links": {"intra_node": {"alpha_seconds": 2e-6, "bytes_per_second": 2e9, "gamma_seconds_per_byte": 0, "topology": "bus",
               "collectives": [{"kind": "all_reduce", "ranks": 2, "points": [[1024, 9e-6], [4096, 12e-6]]}]},
@@ -22,6 +25,16 @@ TEST(CostFileTest, IsTakenOver) {
   EXPECT_DOUBLE_EQ(cluster.OperatorTime(0, {.type = "Add", .bytes = 8e3}), 2e-6);
   EXPECT_DOUBLE_EQ(cluster.OperatorTime(3, {.type = "SoftmaxV2", .bytes = 150}), 2e-6);
   EXPECT_DOUBLE_EQ(cluster.OperatorTime(0, {.type = "MatMulV2", .flops = 8192, .rows = 1, .columns = 64, .inner = 64}), 7e-6);
+  EXPECT_DOUBLE_EQ(cluster.OperatorTime(3, {.type = "SoftmaxV2", .bytes = 150, .pieces = 3}), 2.3e-6);
+  // An epilogue costs a share of what it would alone; a form of an operator what was measured of it, else what was of the operator.
+  EXPECT_DOUBLE_EQ(cluster.OperatorTime(0, {.type = "Add", .bytes = 8e3, .epilogue = true}), 0.5e-6);
+  const OperatorWork convolution{.type = "Conv2D", .flops = 1e4, .bytes = 1e3};
+  EXPECT_DOUBLE_EQ(cluster.OperatorTime(0, convolution), 1.5e-6);
+  OperatorWork form = convolution;
+  form.variant = "Conv2D/unknown";
+  EXPECT_DOUBLE_EQ(cluster.OperatorTime(0, form), 1.5e-6);
+  form.variant = "Conv2D/pointwise";
+  EXPECT_DOUBLE_EQ(cluster.OperatorTime(0, form), 5e-6);
   // Half of the rows' peak at 16 of them; the device's start.
   EXPECT_DOUBLE_EQ(cluster.OperatorTime(0, {.type = "MatMulV2", .flops = 1e10, .rows = 16, .columns = 1, .inner = 1}), 1 + 1e-6);
   EXPECT_DOUBLE_EQ(cluster.CollectiveTime(CollectiveKind::kAllReduce, {0, 1}, 1024), 9e-6);
@@ -78,6 +91,8 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"4e10", "1e300", "devices.cpu.flops_per_second: expected a number above 0, found 1e+300"},
         Wrong{"\"half_rows\": 16", "\"half_rows\": \"16\"", "half_rows: expected a number of 0 or more, found \"16\""},
         Wrong{"half_rows", "half_row", "unknown key 'half_row'"},
+        Wrong{"\"epilogue_share\": 0.25", "\"epilogue_share\": 1.5", "cpu.epilogue_share: expected a number from 0 to 1, found 1.5"},
+        Wrong{"\"half_rows\": 0", "\"piece_seconds\": 0", "Conv2D.piece_seconds: expected by_bytes beside it"},
         Wrong{"[1, 64, 64, 7e-6]", "[1, 64, 7e-6]", "products[0]: expected [rows, columns, inner, seconds], found 3 numbers"},
         Wrong{"[1, 64, 64, 7e-6]", "[1.5, 64, 64, 7e-6]", "products[0]: expected whole sizes of 1 or more, found 1.5"},
         Wrong{"[1, 64, 64, 7e-6]", "[1, 64, 64, 0]", "products[0]: expected more than 0 seconds"},

@@ -25,6 +25,27 @@ TEST(OperatorCostTest, PeaksAreReachedGradually) {
   EXPECT_DOUBLE_EQ(rates.Seconds({.flops = 1e9}), 1e-3);
 }
 
+TEST(OperatorCostTest, WhatOverlapDoesNotHideIsAdded) {
+  OperatorRates rates{.flops_per_second = 1e12, .bytes_per_second = 1e11, .start_seconds = 2e-6, .overlap = 0};
+  EXPECT_DOUBLE_EQ(rates.Seconds({.flops = 1e9, .bytes = 1e6}), 2e-6 + 1e-3 + 1e-5);
+  rates.overlap = 0.75;
+  EXPECT_DOUBLE_EQ(rates.Seconds({.flops = 1e9, .bytes = 1e6}), 2e-6 + 1e-3 + 0.25e-5);
+}
+
+TEST(OperatorCostTest, MeasuredMovingGoesWithComputingAndPieces) {
+  const OperatorRates device{.flops_per_second = 1e12, .bytes_per_second = 1e11};
+  MeasuredOperator measured;
+  measured.by_bytes = CostCurve::Make({{0, 1e-6}, {1000, 3e-6}}).value();
+  measured.piece_seconds = 1e-8;
+  EXPECT_DOUBLE_EQ(measured.Seconds({.flops = 1e9, .bytes = 500, .pieces = 10}, device), 2.1e-6);
+  measured.piece_seconds = 0;
+  measured.rates = OperatorRates{.flops_per_second = 1e9, .bytes_per_second = 1, .half_columns = 8};
+  EXPECT_DOUBLE_EQ(measured.Seconds({.flops = 1e3, .bytes = 500, .columns = 8}, device), 2e-6);
+  EXPECT_DOUBLE_EQ(measured.Seconds({.flops = 2e3, .bytes = 500, .columns = 8}, device), 4e-6);
+  measured.rates->overlap = 0;
+  EXPECT_DOUBLE_EQ(measured.Seconds({.flops = 2e3, .bytes = 500, .columns = 8}, device), 6e-6);
+}
+
 TEST(OperatorCostTest, WithoutMeasurementsTheDevicesRates) {
   const Cluster cluster = Cluster::Local(2);
   const ClusterDevice& device = cluster.devices()[1];

@@ -132,7 +132,8 @@ absl::StatusOr<int64_t> ReadPadding(const JsonPlace& root) {
 
 class PlanReader {
  public:
-  PlanReader(const Graph& graph, const Cluster& cluster) : graph_(graph), cluster_(cluster) {}
+  PlanReader(const Graph& graph, const Cluster& cluster)
+      : graph_(graph), cluster_(cluster), epilogues_(FindEpilogues(graph)) {}
 
   absl::StatusOr<Plan> Read(const JsonPlace& root) {
     RETURN_IF_ERROR(root.CheckObject());
@@ -320,7 +321,7 @@ class PlanReader {
         }
       }
     }
-    ASSIGN_OR_RETURN(strategy.seconds, StrategySeconds(graph_, *node, cluster_, resharder, strategy));
+    ASSIGN_OR_RETURN(strategy.seconds, StrategySeconds(graph_, *node, cluster_, resharder, strategy, &epilogues_));
     if (!plan_.strategies.emplace(node->id(), std::move(strategy)).second) {
       return place.Field("node").Error(absl::StrCat("operator '", name, "' is given twice"));
     }
@@ -374,6 +375,7 @@ class PlanReader {
 
   const Graph& graph_;
   const Cluster& cluster_;
+  const Epilogues epilogues_;
   Plan plan_;
   std::map<int32_t, std::string> places_;
 };

@@ -182,6 +182,7 @@ absl::StatusOr<PlanGraph> PlanGraph::Create(const Graph& graph) {
   result.graph_ = &graph;
   ASSIGN_OR_RETURN(const std::vector<int32_t> order, graph.TopologicalOrder());
   result.after_weights_ = DependsOnWeights(graph, order);
+  result.epilogues_ = FindEpilogues(graph);
   result.index_.assign(static_cast<size_t>(graph.id_limit()), -1);
   absl::flat_hash_map<std::string, int> known;
   for (int32_t id : order) {
@@ -196,7 +197,8 @@ absl::StatusOr<PlanGraph> PlanGraph::Create(const Graph& graph) {
     result.index_[static_cast<size_t>(id)] = static_cast<int>(result.nodes_.size());
     result.nodes_.push_back(id);
     const std::string text =
-        DescribeForSignature(graph, node, result.after_weights_[static_cast<size_t>(id)]);
+        absl::StrCat(DescribeForSignature(graph, node, result.after_weights_[static_cast<size_t>(id)]),
+                     result.epilogues_.contains(id) ? "|epilogue" : "");
     result.signatures_.push_back(known.try_emplace(text, static_cast<int>(known.size())).first->second);
   }
   result.num_signatures_ = static_cast<int>(known.size());
@@ -308,8 +310,10 @@ void PlanSpace::AddStrategy(const Node& node, Strategy strategy, Domain* domain)
 absl::StatusOr<std::unique_ptr<Domain>> PlanSpace::MakeDomain(const Node& node) {
   const Graph& graph = graph_.graph();
   auto domain = std::make_unique<Domain>();
+  StrategySpace strategy_space = options_.space;
+  strategy_space.epilogues = &graph_.epilogues();
   ASSIGN_OR_RETURN(std::vector<Strategy> strategies,
-                   EnumerateStrategies(graph, node, cluster_, resharder_, options_.space));
+                   EnumerateStrategies(graph, node, cluster_, resharder_, strategy_space));
   if (options_.weight_sharding) {
     for (Strategy& strategy : strategies) HoldFewest(graph, node, resharder_, &strategy);
   }

@@ -49,6 +49,7 @@ class PlanGraph {
   const std::vector<int32_t>& nodes() const { return nodes_; }
   // Place of a node in nodes(), or -1.
   int index(int32_t id) const { return index_[static_cast<size_t>(id)]; }
+  const Epilogues& epilogues() const { return epilogues_; }
   bool after_weights(int32_t id) const { return after_weights_[static_cast<size_t>(id)]; }
   // Equal numbers: equal operators with equal surroundings as far as strategies and prices go.
   int signature(int index) const { return signatures_[static_cast<size_t>(index)]; }
@@ -70,6 +71,7 @@ class PlanGraph {
   std::vector<int32_t> nodes_;
   std::vector<int> index_;
   std::vector<bool> after_weights_;
+  Epilogues epilogues_;
   std::vector<int> signatures_;
   int num_signatures_ = 0;
   std::vector<PlanEdge> edges_;

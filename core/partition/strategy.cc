@@ -6,10 +6,10 @@
 #include <limits>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/strings/match.h"
 #include "core/base/status.h"
 #include "core/ops/exchange.h"
 #include "core/ops/op.h"
+#include "core/partition/local_work.h"
 
 namespace omserve {
 namespace {
@@ -31,50 +31,6 @@ bool ShardOperand(const OperandFactors& operand, const ShardingRule& rule, const
     }
   }
   return true;
-}
-
-// What one rank has to do.
-OperatorWork LocalWork(const Graph& graph, const Node& node, const Mesh& mesh, const Strategy& strategy) {
-  const OpCost whole = CostOf(graph, node);
-  double parts = 1;
-  for (const AxisList& axes : strategy.factor_axes) parts *= static_cast<double>(mesh.Parts(axes));
-  OperatorWork work;
-  work.type = node.type();
-  work.flops = whole.flops / parts;
-  for (int i = 0; i < node.num_inputs(); ++i) {
-    if (!node.input(i).valid()) continue;
-    const TensorDesc& desc = graph.desc(node.input(i));
-    work.bytes += static_cast<double>(ByteSize({desc.type, LocalShape(mesh, strategy.inputs[i], desc.shape)}));
-  }
-  for (int i = 0; i < node.num_outputs(); ++i) {
-    const TensorDesc& desc = node.output(i);
-    work.bytes += static_cast<double>(ByteSize({desc.type, LocalShape(mesh, strategy.raw_outputs[i], desc.shape)}));
-  }
-  // Operators that touch only part of their inputs (a gather) state fewer bytes than the operands have.
-  work.bytes = std::min(work.bytes, std::max(whole.bytes, 1.0));
-  const bool convolves = absl::StrContains(node.type(), "Conv") && node.output().shape.size() > 2;
-  if (convolves) {
-    // Positions x taps by taps x channels. Where each channel is by itself, whatever the operator is called, other code runs.
-    const Shape image = LocalShape(mesh, strategy.raw_outputs[0], node.output().shape);
-    const int64_t channels = node.output().shape[1], groups = node.AttrOr<int64_t>("groups", 1);
-    const int64_t elements = NumElements(image);
-    if (groups > 1 && groups == channels) work.type = "DepthwiseConv2D";
-    if (elements > 0) {
-      work.columns = work.type == "DepthwiseConv2D" ? 0 : std::min(image[1], channels / groups);
-      work.rows = elements / image[1];
-      work.inner = std::llround(work.flops / 2 / static_cast<double>(elements));
-    }
-  }
-  if (absl::StrContains(node.type(), "MatMul")) {
-    const Shape product = LocalShape(mesh, strategy.raw_outputs[0], node.output().shape);
-    const int64_t elements = NumElements(product);
-    if (elements > 0) {
-      work.columns = product.empty() ? 1 : product.back();
-      work.rows = elements / work.columns;
-      work.inner = std::llround(work.flops / 2 / static_cast<double>(elements));
-    }
-  }
-  return work;
 }
 
 // What an operator becomes when its parts exchange something; no exchanges when they do not.
@@ -99,10 +55,15 @@ double SecondsOf(const Emission& emission, const Resharder& resharder, const Str
 
 // Seconds of the operator on one rank. One whose parts exchange something is priced as the steps it is emitted as.
 absl::StatusOr<double> EmittedSeconds(const Graph& graph, const Node& node, const ShardingRule& rule,
-                                      const Cluster& cluster, const Resharder& resharder, const Strategy& strategy) {
+                                      const Cluster& cluster, const Resharder& resharder, const Epilogues* epilogues,
+                                      const Strategy& strategy) {
   const Mesh& mesh = resharder.mesh();
   ASSIGN_OR_RETURN(const Emission emission, ExchangingEmission(graph, node, rule, mesh, strategy));
-  if (emission.exchanges.empty()) return cluster.OperatorTime(mesh.device(0), LocalWork(graph, node, mesh, strategy));
+  if (emission.exchanges.empty()) {
+    OperatorWork work = LocalWork(graph, node, mesh, strategy);
+    work.epilogue = epilogues != nullptr && epilogues->contains(node.id());
+    return cluster.OperatorTime(mesh.device(0), work);
+  }
   double seconds = SecondsOf(emission, resharder, strategy);
   for (const OpCost& cost : emission.nodes) {
     seconds += cluster.OperatorTime(mesh.device(0), {.flops = cost.flops, .bytes = cost.bytes});
@@ -188,9 +149,9 @@ bool ApplyAssignment(const Graph& graph, const Node& node, const ShardingRule& r
 }
 
 absl::StatusOr<double> StrategySeconds(const Graph& graph, const Node& node, const Cluster& cluster,
-                                       Resharder& resharder, const Strategy& strategy) {
+                                       Resharder& resharder, const Strategy& strategy, const Epilogues* epilogues) {
   ASSIGN_OR_RETURN(const ShardingRule rule, RuleOf(graph, node));
-  ASSIGN_OR_RETURN(double seconds, EmittedSeconds(graph, node, rule, cluster, resharder, strategy));
+  ASSIGN_OR_RETURN(double seconds, EmittedSeconds(graph, node, rule, cluster, resharder, epilogues, strategy));
   for (int i = 0; i < node.num_outputs(); ++i) {
     seconds += resharder.Seconds(strategy.raw_outputs[i], strategy.outputs[i], node.output(i));
   }
@@ -258,7 +219,7 @@ absl::StatusOr<std::vector<Strategy>> EnumerateStrategies(const Graph& graph, co
     }
     if (!ApplyAssignment(graph, node, rule, mesh, &strategy)) return;
     strategy.outputs = strategy.raw_outputs;
-    absl::StatusOr<double> seconds = EmittedSeconds(graph, node, rule, cluster, resharder, strategy);
+    absl::StatusOr<double> seconds = EmittedSeconds(graph, node, rule, cluster, resharder, space.epilogues, strategy);
     failed.Update(seconds.status());
     if (!seconds.ok()) return;
     strategy.seconds = *seconds;

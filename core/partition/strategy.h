@@ -10,6 +10,7 @@
 #include "core/cluster/cluster.h"
 #include "core/graph/graph.h"
 #include "core/ops/sharding_rule.h"
+#include "core/partition/epilogues.h"
 #include "core/partition/reshard.h"
 
 namespace omserve {
@@ -36,6 +37,7 @@ struct StrategySpace {
   int max_assignments = 256;
   // For random plans: also strategies that are dominated (same shardings, dearer).
   bool keep_dominated = false;
+  const Epilogues* epilogues = nullptr;  // of the graph; null: none
 };
 
 // All strategies of a node with static shapes. Never empty: every operator can run replicated. `resharder` prices the
@@ -51,7 +53,8 @@ bool ApplyAssignment(const Graph& graph, const Node& node, const ShardingRule& r
 // Seconds of an operator under a strategy with everything but `seconds` filled in: on its local shapes, with resolving its
 // outputs.
 absl::StatusOr<double> StrategySeconds(const Graph& graph, const Node& node, const Cluster& cluster,
-                                       Resharder& resharder, const Strategy& strategy);
+                                       Resharder& resharder, const Strategy& strategy,
+                                       const Epilogues* epilogues = nullptr);
 
 // Of those, the seconds of the collectives inside the operator (ops/exchange.h).
 absl::StatusOr<double> ExchangeSeconds(const Graph& graph, const Node& node, const Resharder& resharder,

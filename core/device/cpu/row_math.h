@@ -38,7 +38,7 @@ OMSERVE_INLINE float RowExp(const float* x, float* y, int64_t n, float shift) {
   float sum = 0.0f;
 #pragma omp simd reduction(+ : sum)
   for (int64_t i = 0; i < n; ++i) {
-    const float e = Exp(x[i] - shift);
+    const float e = ExpOfShare(x[i] - shift);
     y[i] = e;
     sum += e;
   }
