@@ -69,7 +69,7 @@ OperatorWork LocalWork(const Graph& graph, const Node& node, const Mesh& mesh, c
   }
   // Operators that touch only part of their inputs (a gather) state fewer bytes than the operands have.
   work.bytes = std::min(work.bytes, std::max(whole.bytes, 1.0));
-  if (node.num_outputs() != 1) return work;
+  if (node.num_outputs() == 0) return work;
   const Shape result = LocalShape(mesh, strategy.raw_outputs[0], node.output().shape);
   if (absl::StrContains(node.type(), "MatMul")) {
     const int64_t elements = NumElements(result);

@@ -44,5 +44,15 @@ TEST(VectorMath, Edges) {
   EXPECT_EQ(Sigmoid(inf), 1.0f);
 }
 
+TEST(VectorMathTest, SharesOfASumAreNeverDenormal) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  for (const float x : {-87.5f, -104.0f, -1e9f, -infinity}) EXPECT_EQ(ExpOfShare(x), 0.0f) << x;
+  for (const float x : {0.0f, -1.0f, -80.0f, -87.0f}) {
+    EXPECT_EQ(ExpOfShare(x), Exp(x)) << x;
+    EXPECT_TRUE(std::isnormal(ExpOfShare(x))) << x;
+  }
+  EXPECT_TRUE(std::isnan(ExpOfShare(std::numeric_limits<float>::quiet_NaN())));
+}
+
 }  // namespace
 }  // namespace omserve::cpu
