@@ -78,8 +78,9 @@ class Chooser {
       if (sizes.stages > 1) {
         const double memory = static_cast<double>(search_.MemoryOf(staging.stages[0].devices()));
         if (memory > 0 && staging.weight_bytes > memory * sizes.stages) return kInfinity;
-        ASSIGN_OR_RETURN(staging, search_.Stage(DevicesOf(0, sizes.stages * sizes.tensor), sizes.stages,
-                                                candidate.axes, limit_));
+        ASSIGN_OR_RETURN(staging, search_.Stage(StageMeshes(DevicesOf(0, sizes.stages * sizes.tensor), sizes.stages,
+                                                            candidate.axes),
+                                                limit_));
       }
       return staging.fits ? Objective(staging.seconds, staging.slowest, sizes) : kInfinity;
     };
@@ -105,7 +106,7 @@ class Chooser {
   absl::Status Failure() {
     if (lean_ && lean_->sizes.stages * lean_->sizes.tensor > failed_devices_) {
       ASSIGN_OR_RETURN(const Staging staging,
-                       search_.Stage(lean_->devices(), lean_->sizes.stages, lean_->axes, limit_));
+                       search_.Stage(StageMeshes(lean_->devices(), lean_->sizes.stages, lean_->axes), limit_));
       RETURN_IF_ERROR(search_.Solve(staging, kInfinity, limit_).status());
     }
     if (!failure_.ok()) return failure_;
@@ -183,37 +184,50 @@ class Chooser {
     return {kept.draft.slowest() / kept.sizes.replicas, kept.draft.seconds, -kept.sizes.replicas};
   }
 
+  // A run that takes at least so long is worse than what is allowed.
+  double Cutoff(const Sizes& sizes) const {
+    if (!has_plan()) return kInfinity;
+    // The slowest stage takes at least its share of the sum.
+    switch (objective_) {
+      case PlanObjective::kLatency:
+        return Allowed() / (1 + RunsBehind(sizes) / sizes.stages);
+      case PlanObjective::kThroughput:
+        return Allowed() * sizes.replicas * sizes.stages;
+      case PlanObjective::kDecode:
+        return Allowed();
+    }
+    return kInfinity;
+  }
+
   absl::Status TryMesh(const Sizes& sizes, const std::vector<int>& axes) {
     const std::vector<int> devices = DevicesOf(0, sizes.stages * sizes.tensor);
-    const Mesh mesh(DevicesOf(0, sizes.tensor), axes);
-    ASSIGN_OR_RETURN(const PlanFloor floor, search_.Floor(mesh, limit_));
+    const std::vector<Mesh> stages = StageMeshes(devices, sizes.stages, axes);
+    ASSIGN_OR_RETURN(const PlanFloor floor, search_.Floor(stages, limit_));
     const double memory = static_cast<double>(search_.MemoryOf(devices)), bytes = floor.weight_bytes / sizes.stages;
     if (memory > 0 && bytes > memory) {
       if (!lean_ || bytes < lean_->bytes) lean_ = Lean{sizes, axes, bytes};
       return absl::OkStatus();
     }
-    if (has_plan() && Objective(floor.seconds, floor.seconds / sizes.stages, sizes) > Allowed())
-      return absl::OkStatus();
-    double cutoff = kInfinity;
+    if (floor.seconds >= Cutoff(sizes)) return absl::OkStatus();
     if (has_plan()) {
-      // The slowest stage takes at least its share of the sum.
-      cutoff = Allowed();
-      if (objective_ == PlanObjective::kThroughput) cutoff *= sizes.replicas * sizes.stages;
-      if (objective_ == PlanObjective::kLatency) cutoff /= 1 + RunsBehind(sizes) / sizes.stages;
-      if (sizes.stages > 1) {
-        // Sending is no faster than staying.
-        ASSIGN_OR_RETURN(const Staging whole, search_.WholeOn(mesh, limit_));
-        if (whole.seconds >= cutoff) return absl::OkStatus();
-      }
+      ASSIGN_OR_RETURN(const double bound, search_.Bound(stages, Cutoff(sizes), limit_));
+      if (bound >= Cutoff(sizes)) return absl::OkStatus();
     }
-    ASSIGN_OR_RETURN(const Staging staging, search_.Stage(devices, sizes.stages, axes, limit_));
+    RETURN_IF_ERROR(SolveStages(sizes, stages));
+    // Whatever was found, these sizes are not proven to be worse.
+    ASSIGN_OR_RETURN(const double bound, search_.Bound(stages, Cutoff(sizes), limit_));
+    bound_ = std::min(bound_, Objective(bound, bound / sizes.stages, sizes));
+    return absl::OkStatus();
+  }
+
+  absl::Status SolveStages(const Sizes& sizes, const std::vector<Mesh>& stages) {
+    ASSIGN_OR_RETURN(const Staging staging, search_.Stage(stages, limit_));
     if (has_plan() && sizes.stages > 1 &&
         Objective(staging.seconds, staging.slowest, sizes) > kEstimateSlack * Allowed()) {
       return absl::OkStatus();
     }
-    ASSIGN_OR_RETURN(std::optional<PlanDraft> draft, search_.Solve(staging, cutoff, limit_));
+    ASSIGN_OR_RETURN(std::optional<PlanDraft> draft, search_.Solve(staging, Cutoff(sizes), limit_));
     if (!draft) return absl::OkStatus();
-    bound_ = std::min(bound_, draft->lower_bound);
     const double value = Objective(draft->seconds, draft->slowest(), sizes);
     best_ = std::min(best_, value);
     if (value > Allowed()) return absl::OkStatus();
@@ -231,7 +245,7 @@ class Chooser {
   std::vector<Kept> kept_;  // all that are as good as the best
   double best_ = kInfinity;
   double most_promised_ = kInfinity;
-  double bound_ = kInfinity;  // of seconds, over all that were solved
+  double bound_ = kInfinity;  // of the objective, over all that were not proven to be worse
   std::optional<Lean> lean_;  // of those whose weights alone are too large, the nearest to fit
   absl::Status failure_;
   int failed_devices_ = 0;

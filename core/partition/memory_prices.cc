@@ -175,16 +175,21 @@ absl::StatusOr<const MemoryPrices::Trial*> MemoryPrices::Try(const std::vector<d
 }
 
 void MemoryPrices::ChangeOver(const Solution& first, const Solution& second, Progress* progress) const {
-  const SharedNetwork& network = problem_.network;
+  const SharedNetwork& network = problem_.base != nullptr ? *problem_.base : problem_.network;
   const size_t count = network.unary.size();
   auto value = [](const Solution& s, size_t v) { return static_cast<size_t>(s.choice[v]); };
+  auto in_network = [&](const Solution& s, size_t v) {
+    const Kind& kind = kinds_[static_cast<size_t>(kind_[v])];
+    return kind.of_base == nullptr ? value(s, v) : static_cast<size_t>((*kind.of_base)[value(s, v)]);
+  };
   std::vector<std::vector<const SharedNetwork::Edge*>> in(count);
   for (const SharedNetwork::Edge& edge : network.edges) in[static_cast<size_t>(edge.b)].push_back(&edge);
   // The cost of v, when it is chosen by `here` and what it reads by `there`.
   auto cost_of = [&](size_t v, const Solution& there, const Solution& here) {
-    double cost = (*network.unary[v])[value(here, v)];
-    for (const SharedNetwork::Edge* edge : in[v])
-      cost += (*edge->cost)[value(there, static_cast<size_t>(edge->a)) * network.unary[v]->size() + value(here, v)];
+    double cost = (*problem_.network.unary[v])[value(here, v)];
+    for (const SharedNetwork::Edge* edge : in[v]) {
+      cost += (*edge->cost)[in_network(there, static_cast<size_t>(edge->a)) * network.unary[v]->size() + in_network(here, v)];
+    }
     return cost;
   };
   double cost = 0, bytes = 0;  // of `second` from v on, and of `first` before
@@ -256,7 +261,7 @@ absl::Status MemoryPrices::WalkHull(const std::vector<size_t>& limited, Progress
     if (middle->solution.cost + p * sum(middle->bytes) >= line - 1e-9 * line) break;
     (sum(middle->bytes) > most ? over : fit) = middle;
   }
-  if (progress->limits.size() > 1) return absl::OkStatus();
+  if (progress->limits.size() > 1 || progress->bound >= progress->cutoff) return absl::OkStatus();
   ChangeOver(over->solution, fit->solution, progress);
   ChangeOver(fit->solution, over->solution, progress);
   return absl::OkStatus();

@@ -20,8 +20,8 @@ struct LimitedNetwork {
   // Per variable: what each of its values takes, and of which limit.
   std::vector<const std::vector<double>*> bytes;
   std::vector<int> group;
-  // Where values of a variable differ in their own cost and bytes alone: a network in which they are one value, with
-  // the same variables and edges, and the value there behind each one here; null for variables that are the same.
+  // Where values of a variable differ in their own cost and bytes alone: a network in which they are one value, and the
+  // value there behind each one here; null for variables that are the same. Edges are then those of the base alone.
   const SharedNetwork* base = nullptr;
   std::vector<const std::vector<int>*> of_base;
 };

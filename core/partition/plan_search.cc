@@ -115,8 +115,15 @@ absl::StatusOr<std::unique_ptr<PlanSearch>> PlanSearch::Create(const Graph& grap
   return std::unique_ptr<PlanSearch>(new PlanSearch(std::move(plan_graph), cluster, options));
 }
 
-std::string PlanSearch::KeyOf(const Mesh& mesh) const {
-  return absl::StrCat(mesh.ToString(), " ", PatternOf(cluster_, mesh.devices()));
+const std::string& PlanSearch::KeyOf(const Mesh& mesh) {
+  std::string& key = keys_[{mesh.axis_sizes(), mesh.devices()}];
+  if (key.empty()) key = absl::StrCat(mesh.ToString(), " ", PatternOf(cluster_, mesh.devices()));
+  return key;
+}
+
+bool PlanSearch::SameEverywhere(const std::vector<Mesh>& stages) {
+  const std::string first = KeyOf(stages[0]);
+  return std::all_of(stages.begin(), stages.end(), [&](const Mesh& mesh) { return KeyOf(mesh) == first; });
 }
 
 PlanSpace& PlanSearch::SpaceOf(const Mesh& mesh) {
@@ -168,37 +175,82 @@ const std::vector<double>& PlanSearch::SecondsWithOutputs(PlanSpace& space, cons
   return costs;
 }
 
-absl::StatusOr<PlanFloor> PlanSearch::Floor(const Mesh& mesh, const WaitLimit& limit) {
-  PlanSpace& space = SpaceOf(mesh);
+absl::StatusOr<PlanFloor> PlanSearch::Floor(const std::vector<Mesh>& stages, const WaitLimit& limit) {
+  std::set<PlanSpace*> spaces;
+  for (const Mesh& mesh : stages) spaces.insert(&SpaceOf(mesh));
   PlanFloor floor;
-  floor.weight_bytes = graph_.constant_bytes() / mesh.size();  // held in as many parts as there are devices
-  for (size_t v = 0; v < graph_.nodes().size(); ++v) {
+  floor.weight_bytes = graph_.constant_bytes() / stages[0].size();  // held in as many parts as there are devices
+  for (int v = 0; v < static_cast<int>(graph_.nodes().size()); ++v) {
     if (v % 64 == 0) RETURN_IF_ERROR(limit.Check("the planner"));
-    ASSIGN_OR_RETURN(const Domain* domain, space.DomainOf(static_cast<int>(v)));
-    floor.seconds += domain->least_seconds;
+    double least = kNoCutoff;
+    for (PlanSpace* space : spaces) {
+      ASSIGN_OR_RETURN(const Domain* domain, space->DomainOf(v));
+      least = std::min(least, domain->least_seconds);
+    }
+    floor.seconds += least;
   }
   return floor;
 }
 
-absl::StatusOr<PlanSearch::Problem> PlanSearch::NetworkOf(const Staging& staging, bool offer_gathers,
-                                                          const WaitLimit& limit) {
+absl::StatusOr<double> PlanSearch::Bound(const std::vector<Mesh>& stages, double cutoff, const WaitLimit& limit) {
+  if (!SameEverywhere(stages)) {
+    ASSIGN_OR_RETURN(const PlanFloor floor, Floor(stages, limit));
+    return floor.seconds;
+  }
+  // All stages together hold no more than the memory of one device of each.
+  std::vector<double> memory{0};
+  for (const Mesh& mesh : stages) {
+    const int64_t bytes = MemoryOf(mesh.devices());
+    memory[0] += bytes == 0 ? kNoCutoff : static_cast<double>(bytes);
+  }
+  ASSIGN_OR_RETURN(Alone * alone, AloneOn(stages[0], limit));
+  Offers& offers = alone->offers;
+  ASSIGN_OR_RETURN(const bool fits, offers.plain->prices.FreeFits(memory, limit));
+  if (fits || alone->seconds >= cutoff) return alone->seconds;
+  Staging staging;
+  staging.stages = {stages[0]};
+  staging.stage_of.assign(graph_.nodes().size(), 0);
+  RETURN_IF_ERROR(OfferGathers(staging, &offers, limit));
+  Offer& offer = offers.gathering ? *offers.gathering : *offers.plain;
+  ASSIGN_OR_RETURN_WITH(const Solution solution, offer.prices.Within(memory, memory, cutoff, &price_, limit), "no plan");
+  return solution.lower_bound;
+}
+
+absl::StatusOr<std::vector<const Domain*>> PlanSearch::DomainsOf(const Staging& staging, bool offer_gathers,
+                                                                 LimitedNetwork* limited, const WaitLimit& limit) {
   const Graph& graph = graph_.graph();
+  std::vector<PlanSpace*> spaces;
+  for (const Mesh& mesh : staging.stages) spaces.push_back(&SpaceOf(mesh));
+  auto space_of = [&](size_t v) -> PlanSpace& { return *spaces[static_cast<size_t>(staging.stage_of[v])]; };
+  std::vector<const Domain*> domains;
+  for (size_t v = 0; v < graph_.nodes().size(); ++v) {
+    if (v % 64 == 0) RETURN_IF_ERROR(limit.Check("the planner"));
+    ASSIGN_OR_RETURN(const Domain* domain, space_of(v).DomainOf(static_cast<int>(v), offer_gathers));
+    domains.push_back(domain);
+    limited->bytes.push_back(&domain->weight_bytes);
+    limited->network.unary.push_back(&domain->seconds);
+  }
+  limited->group = staging.stage_of;
+  std::map<int, std::vector<int>> outputs;  // of the model, by the node that makes them
+  for (const GraphOutput& output : graph.outputs()) {
+    const int producer = graph_.index(output.value.node);
+    if (producer >= 0) outputs[producer].push_back(output.value.output);
+  }
+  for (const auto& [producer, numbers] : outputs) {
+    const size_t v = static_cast<size_t>(producer);
+    limited->network.unary[v] =
+        &SecondsWithOutputs(space_of(v), *domains[v], *graph.node(graph_.nodes()[v]), numbers);
+  }
+  return domains;
+}
+
+absl::StatusOr<PlanSearch::Offers> PlanSearch::OffersOf(const Staging& staging, const WaitLimit& limit) {
+  LimitedNetwork limited;
+  ASSIGN_OR_RETURN(std::vector<const Domain*> domains, DomainsOf(staging, /*offer_gathers=*/false, &limited, limit));
   const std::vector<Mesh>& stages = staging.stages;
   const std::vector<int>& stage_of = staging.stage_of;
-  const size_t count = graph_.nodes().size();
   std::vector<PlanSpace*> spaces;
   for (const Mesh& mesh : stages) spaces.push_back(&SpaceOf(mesh));
-  Problem problem;
-  SharedNetwork& network = problem.limited.network;
-  for (size_t v = 0; v < count; ++v) {
-    if (v % 64 == 0) RETURN_IF_ERROR(limit.Check("the planner"));
-    ASSIGN_OR_RETURN(const Domain* domain,
-                     spaces[static_cast<size_t>(stage_of[v])]->DomainOf(static_cast<int>(v), offer_gathers));
-    problem.domains.push_back(domain);
-    problem.limited.bytes.push_back(&domain->weight_bytes);
-    network.unary.push_back(&domain->seconds);
-  }
-  problem.limited.group = stage_of;
   if (options_.cut_weights && stages[0].size() > 1) {
     const bool any = std::any_of(spaces.begin(), spaces.end(), [](PlanSpace* s) { return s->any_weight(); });
     if (any && std::none_of(spaces.begin(), spaces.end(), [](PlanSpace* s) { return s->any_weight_cut(); })) {
@@ -208,8 +260,8 @@ absl::StatusOr<PlanSearch::Problem> PlanSearch::NetworkOf(const Staging& staging
   }
   std::map<std::pair<int, int>, TransferPlanner*> transfers;
   for (const PlanEdge& edge : graph_.edges()) {
-    const Domain& from = *problem.domains[static_cast<size_t>(edge.from)];
-    const Domain& to = *problem.domains[static_cast<size_t>(edge.to)];
+    const Domain& from = *domains[static_cast<size_t>(edge.from)];
+    const Domain& to = *domains[static_cast<size_t>(edge.to)];
     const int from_stage = stage_of[static_cast<size_t>(edge.from)], to_stage = stage_of[static_cast<size_t>(edge.to)];
     const std::vector<double>* table = nullptr;
     if (from_stage == to_stage) {
@@ -221,37 +273,60 @@ absl::StatusOr<PlanSearch::Problem> PlanSearch::NetworkOf(const Staging& staging
       }
       table = &TransferTable(*transfer, from, edge.output, to, edge.input, *edge.desc);
     }
-    network.edges.push_back({edge.from, edge.to, table});
+    limited.network.edges.push_back({edge.from, edge.to, table});
   }
-  std::map<int, std::vector<int>> outputs;  // of the model, by the node that makes them
-  for (const GraphOutput& output : graph.outputs()) {
-    const int producer = graph_.index(output.value.node);
-    if (producer >= 0) outputs[producer].push_back(output.value.output);
-  }
-  for (const auto& [producer, numbers] : outputs) {
-    const size_t v = static_cast<size_t>(producer);
-    network.unary[v] = &SecondsWithOutputs(*spaces[static_cast<size_t>(stage_of[v])], *problem.domains[v],
-                                           *graph.node(graph_.nodes()[v]), numbers);
-  }
-  return problem;
+  Offers offers;
+  offers.plain = std::make_unique<Offer>(std::move(limited), std::move(domains), options_.fold ? &segments_ : nullptr,
+                                         options_.solve, nullptr);
+  return offers;
 }
 
-PlanDraft PlanSearch::DraftOf(const Staging& staging, const Problem& problem, Solution solution) {
+absl::Status PlanSearch::OfferGathers(const Staging& staging, Offers* offers, const WaitLimit& limit) {
+  // Weights that are held in parts anyway leave nothing to offer.
+  if (offers->gathering || options_.weight_sharding) return absl::OkStatus();
+  const Offer& plain = *offers->plain;
+  LimitedNetwork limited;
+  ASSIGN_OR_RETURN(std::vector<const Domain*> domains, DomainsOf(staging, /*offer_gathers=*/true, &limited, limit));
+  // However its weights are held, what a strategy does to values is the same.
+  limited.base = &plain.limited.network;
+  for (const Domain* domain : domains)
+    limited.of_base.push_back(domain->base == nullptr ? nullptr : &domain->of_base);
+  offers->gathering = std::make_unique<Offer>(std::move(limited), std::move(domains),
+                                              options_.fold ? &segments_ : nullptr, options_.solve, &plain);
+  if (plain.prices.free() != nullptr) {
+    // With memory enough nothing is gathered.
+    Solution free = *plain.prices.free();
+    for (size_t v = 0; v < free.choice.size(); ++v) {
+      const Domain& domain = *offers->gathering->domains[v];
+      if (domain.base == nullptr) continue;
+      free.choice[v] = static_cast<int>(std::find(domain.of_base.begin(), domain.of_base.end(), free.choice[v]) -
+                                        domain.of_base.begin());
+    }
+    offers->gathering->prices.KnowFree(free, staging.stages.size());
+  }
+  return absl::OkStatus();
+}
+
+PlanDraft PlanSearch::DraftOf(const Staging& staging, const Offer& offer, Solution solution) {
   PlanDraft draft;
   draft.staging = staging;
-  draft.domains = problem.domains;
+  draft.domains = offer.domains;
   draft.choice = std::move(solution.choice);
   draft.seconds = solution.cost;
   draft.lower_bound = solution.lower_bound;
   draft.exact = solution.exact;
   draft.engine = std::move(solution.engine);
-  const SharedNetwork& network = problem.limited.network;
   draft.stage_seconds.assign(staging.stages.size(), 0);
-  auto chosen = [&](int v) { return static_cast<size_t>(draft.choice[static_cast<size_t>(v)]); };
   for (size_t v = 0; v < draft.choice.size(); ++v) {
     draft.stage_seconds[static_cast<size_t>(staging.stage_of[v])] +=
-        (*network.unary[v])[chosen(static_cast<int>(v))];
+        (*offer.limited.network.unary[v])[static_cast<size_t>(draft.choice[v])];
   }
+  const SharedNetwork& network = offer.limited.base != nullptr ? *offer.limited.base : offer.limited.network;
+  auto chosen = [&](int v) {
+    const size_t k = static_cast<size_t>(draft.choice[static_cast<size_t>(v)]);
+    const Domain& domain = *draft.domains[static_cast<size_t>(v)];
+    return domain.base == nullptr ? k : static_cast<size_t>(domain.of_base[k]);
+  };
   for (const SharedNetwork::Edge& edge : network.edges) {
     draft.stage_seconds[static_cast<size_t>(staging.stage_of[static_cast<size_t>(edge.b)])] +=
         (*edge.cost)[chosen(edge.a) * network.unary[static_cast<size_t>(edge.b)]->size() + chosen(edge.b)];
@@ -316,77 +391,34 @@ absl::Status PlanSearch::DoesNotFit(const Mesh& mesh, int64_t bytes) const {
 
 absl::StatusOr<std::optional<PlanDraft>> PlanSearch::Solve(const Staging& staging, double cutoff,
                                                            const WaitLimit& limit) {
-  struct Offer {
-    Offer(Problem made, SegmentCache* cache, const SolveOptions& options, const Offer* base)
-        : problem(std::move(made)), prices(problem.limited, cache, options, base == nullptr ? nullptr : &base->prices) {}
-    const Problem problem;
-    MemoryPrices prices;
-  };
-  auto offer = [&](bool gathers, const Offer* base) -> absl::StatusOr<std::unique_ptr<Offer>> {
-    ASSIGN_OR_RETURN(Problem problem, NetworkOf(staging, gathers, limit));
-    if (base != nullptr) {
-      // However its weights are held, what a strategy does to values is the same.
-      problem.limited.base = &base->problem.limited.network;
-      for (const Domain* domain : problem.domains)
-        problem.limited.of_base.push_back(domain->base == nullptr ? nullptr : &domain->of_base);
-    }
-    return std::make_unique<Offer>(std::move(problem), options_.fold ? &segments_ : nullptr, options_.solve, base);
-  };
-  ASSIGN_OR_RETURN(const std::unique_ptr<Offer> plain, offer(false, nullptr));
+  Offers own, *offers = &own;
   if (staging.stages.size() == 1) {
-    auto alone = alone_.find(KeyOf(staging.stages[0]));
-    if (alone != alone_.end() && alone->second) plain->prices.KnowFree(alone->second->free, 1);
+    ASSIGN_OR_RETURN(Alone * alone, AloneOn(staging.stages[0], limit));
+    offers = &alone->offers;
+  } else {
+    ASSIGN_OR_RETURN(own, OffersOf(staging, limit));
   }
-  // Gathering weights on use takes time and gives memory: it is in question only where memory binds.
-  std::unique_ptr<Offer> gathering;
   std::vector<double> memory;
   for (const Mesh& mesh : staging.stages) {
     const int64_t bytes = MemoryOf(mesh.devices());
-    memory.push_back(bytes == 0 ? std::numeric_limits<double>::infinity() : static_cast<double>(bytes));
+    memory.push_back(bytes == 0 ? kNoCutoff : static_cast<double>(bytes));
   }
   // Values alive at once are counted after the fact: what they take is reserved in the next round. It is what some
   // plan needs, not every plan: bounds hold without it.
-  auto offer_gathers = [&]() -> absl::Status {
-    if (gathering) return absl::OkStatus();
-    ASSIGN_OR_RETURN(gathering, offer(true, plain.get()));
-    if (plain->prices.free() != nullptr) {
-      // With memory enough nothing is gathered.
-      Solution free = *plain->prices.free();
-      for (size_t v = 0; v < free.choice.size(); ++v) {
-        const Domain& domain = *gathering->problem.domains[v];
-        if (domain.base == nullptr) continue;
-        free.choice[v] = static_cast<int>(
-            std::find(domain.of_base.begin(), domain.of_base.end(), free.choice[v]) - domain.of_base.begin());
-      }
-      gathering->prices.KnowFree(free, memory.size());
-    }
-    return absl::OkStatus();
-  };
-  if (cutoff < kNoCutoff && !options_.weight_sharding) {
-    // What cannot be below the cutoff is told by the larger choice alone, mostly at the price where the last search
-    // ended; its trials are remembered.
-    ASSIGN_OR_RETURN(const bool fits, plain->prices.FreeFits(memory, limit));
-    if (!fits) {
-      RETURN_IF_ERROR(offer_gathers());
-      ASSIGN_OR_RETURN_WITH(const Solution any, gathering->prices.Within(memory, memory, cutoff, &price_, limit),
-                            "no plan");
-      if (any.lower_bound >= cutoff) return std::nullopt;
-    }
-  }
   constexpr int kRounds = 4;
   std::vector<double> limits = memory;
   double bound = 0;
   for (int round = 1;; ++round) {
     // The larger offer holds the smaller one: with it, and where memory binds, only it is searched.
-    ASSIGN_OR_RETURN(const bool fits, plain->prices.FreeFits(limits, limit));
+    ASSIGN_OR_RETURN_WITH(const bool fits, offers->plain->prices.FreeFits(limits, limit), "no plan");
     const bool binds = !fits;
-    if (binds && !options_.weight_sharding) RETURN_IF_ERROR(offer_gathers());
-    Offer* const chosen = binds && gathering ? gathering.get() : plain.get();
-    ASSIGN_OR_RETURN_WITH(Solution solution, chosen->prices.Within(limits, memory, cutoff, &price_, limit), "no plan");
+    if (binds) RETURN_IF_ERROR(OfferGathers(staging, offers, limit));
+    Offer& offer = binds && offers->gathering ? *offers->gathering : *offers->plain;
+    ASSIGN_OR_RETURN_WITH(Solution solution, offer.prices.Within(limits, memory, cutoff, &price_, limit), "no plan");
     bound = std::max(bound, solution.lower_bound);
     if (cutoff < kNoCutoff && bound >= cutoff) return std::nullopt;
     const bool feasible = solution.feasible;
-    PlanDraft draft = DraftOf(staging, chosen->problem, std::move(solution));
+    PlanDraft draft = DraftOf(staging, offer, std::move(solution));
     draft.memory_binds = binds;
     std::vector<double> held(memory.size(), 0);
     for (size_t v = 0; v < draft.choice.size(); ++v) {
@@ -475,7 +507,7 @@ absl::StatusOr<Plan> PlanSearch::Find(const std::vector<int>& devices, int stage
   double bound = std::numeric_limits<double>::infinity();
   for (const std::vector<int>& sizes : candidates) {
     auto find = [&]() -> absl::StatusOr<std::optional<PlanDraft>> {
-      ASSIGN_OR_RETURN(const Staging staging, Stage(devices, stages, sizes, limit));
+      ASSIGN_OR_RETURN(const Staging staging, Stage(StageMeshes(devices, stages, sizes), limit));
       return Solve(staging, best ? best->seconds : kNoCutoff, limit);
     };
     absl::StatusOr<std::optional<PlanDraft>> draft = find();

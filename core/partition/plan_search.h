@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "core/partition/fold.h"
 #include "core/partition/memory_prices.h"
@@ -63,8 +64,7 @@ struct PlanDraft {
   double slowest() const { return *std::max_element(stage_seconds.begin(), stage_seconds.end()); }
 };
 
-// What any plan on a mesh costs at least, whatever its stages (all of that mesh): its operators alone, and its
-// weights.
+// What any plan on some stages costs at least, wherever the model is cut: its operators alone, and its weights.
 struct PlanFloor {
   double seconds = 0;
   double weight_bytes = 0;  // sum over the stages, of one device each
@@ -83,11 +83,13 @@ class PlanSearch {
 
   // The steps of Find, for one way to write the mesh. INVALID_ARGUMENT and RESOURCE_EXHAUSTED: not with these
   // devices and stages; any other error is of the search.
-  absl::StatusOr<PlanFloor> Floor(const Mesh& mesh, const WaitLimit& limit);
+  absl::StatusOr<PlanFloor> Floor(const std::vector<Mesh>& stages, const WaitLimit& limit);
+  // No plan on these stages takes less for a run, wherever the model is cut, with transfers counted as staying; infinite
+  // when none fits. Dearer than Floor, and closer. From `cutoff` on nobody looks closer.
+  absl::StatusOr<double> Bound(const std::vector<Mesh>& stages, double cutoff, const WaitLimit& limit);
   // All in one stage, with the estimates of its plan memory aside.
   absl::StatusOr<Staging> WholeOn(const Mesh& mesh, const WaitLimit& limit);
-  absl::StatusOr<Staging> Stage(const std::vector<int>& devices, int stages, const std::vector<int>& axes,
-                                const WaitLimit& limit);
+  absl::StatusOr<Staging> Stage(const std::vector<Mesh>& stages, const WaitLimit& limit);
   // Nothing when no plan takes less than `cutoff`.
   absl::StatusOr<std::optional<PlanDraft>> Solve(const Staging& staging, double cutoff, const WaitLimit& limit);
   Plan Write(const PlanDraft& draft);
@@ -99,22 +101,36 @@ class PlanSearch {
 
  private:
   static constexpr double kNoCutoff = std::numeric_limits<double>::infinity();
-  // The whole model on one stage's devices, memory aside, and how it may be cut.
+  // A staging with its strategies to choose from.
+  struct Offer {
+    Offer(LimitedNetwork network, std::vector<const Domain*> from, SegmentCache* cache, const SolveOptions& options,
+          const Offer* base)
+        : limited(std::move(network)),
+          domains(std::move(from)),
+          prices(limited, cache, options, base == nullptr ? nullptr : &base->prices) {}
+    const LimitedNetwork limited;
+    const std::vector<const Domain*> domains;
+    MemoryPrices prices;  // of limited
+  };
+  // With weights held as they are used; and also in parts, gathered on use. That takes time and gives memory: it is in
+  // question only where memory binds, and null until then.
+  struct Offers {
+    std::unique_ptr<Offer> plain, gathering;
+  };
+  // The whole model on one stage's devices, and how it may be cut.
   struct Alone {
-    Solution free;
+    Offers offers;
+    double seconds = 0;  // memory aside
     StageProblem problem;
     std::vector<double> crossing;  // bytes, at each of problem.cuts
-  };
-  // The network of a staging; with the drafts made of it.
-  struct Problem {
-    LimitedNetwork limited;
-    std::vector<const Domain*> domains;
   };
 
   PlanSearch(PlanGraph graph, const Cluster& cluster, const PlanOptions& options)
       : graph_(std::move(graph)), cluster_(cluster), options_(options) {}
 
-  std::string KeyOf(const Mesh& mesh) const;
+  // Equal for meshes on which everything costs the same.
+  const std::string& KeyOf(const Mesh& mesh);
+  bool SameEverywhere(const std::vector<Mesh>& stages);
   PlanSpace& SpaceOf(const Mesh& mesh);
   TransferPlanner& TransferOf(const Mesh& from, const Mesh& to);
   const std::vector<double>& TransferTable(TransferPlanner& transfer, const Domain& from, int output,
@@ -122,26 +138,35 @@ class PlanSearch {
   // Of a node whose outputs are the model's: its own seconds, and those of leaving them without summands.
   const std::vector<double>& SecondsWithOutputs(PlanSpace& space, const Domain& domain, const Node& node,
                                                 const std::vector<int>& outputs);
-  absl::StatusOr<Problem> NetworkOf(const Staging& staging, bool offer_gathers, const WaitLimit& limit);
-  PlanDraft DraftOf(const Staging& staging, const Problem& problem, Solution solution);
+  absl::StatusOr<Offers> OffersOf(const Staging& staging, const WaitLimit& limit);
+  absl::Status OfferGathers(const Staging& staging, Offers* offers, const WaitLimit& limit);
+  // The domains of a staging's operators, and what their strategies cost alone.
+  absl::StatusOr<std::vector<const Domain*>> DomainsOf(const Staging& staging, bool offer_gathers, LimitedNetwork* limited,
+                                                       const WaitLimit& limit);
+  PlanDraft DraftOf(const Staging& staging, const Offer& offer, Solution solution);
   std::vector<int64_t> BytesOf(const PlanDraft& draft);
   // Gathers fewer weights, as memory allows.
   void HoldWholeAgain(PlanDraft* draft);
   absl::Status DoesNotFit(const Mesh& mesh, int64_t bytes) const;
-  absl::StatusOr<const Alone*> AloneOn(const Mesh& mesh, const WaitLimit& limit);
+  absl::StatusOr<Alone*> AloneOn(const Mesh& mesh, const WaitLimit& limit);
 
   const PlanGraph graph_;
   const Cluster& cluster_;
   const PlanOptions& options_;
+  // By axes and devices.
+  absl::flat_hash_map<std::pair<std::vector<int>, std::vector<int>>, std::string> keys_;
   std::map<std::string, std::unique_ptr<PlanSpace>> spaces_;
   std::map<std::string, std::unique_ptr<TransferPlanner>> transfers_;
-  std::map<std::string, std::unique_ptr<Alone>> alone_;  // by mesh and pattern of its devices
+  std::map<std::string, std::unique_ptr<Alone>> alone_;  // by key of the mesh
   std::map<std::tuple<const TransferPlanner*, int, int, int, int>, std::vector<double>> transfer_tables_;
   std::map<std::tuple<const Domain*, std::vector<int>>, std::vector<double>> with_outputs_;
   SegmentCache segments_;
   double memory_scale_ = 1;
   double price_ = 0;  // of bytes, where the last search under limits ended
 };
+
+// Devices in order, shared out evenly.
+std::vector<Mesh> StageMeshes(const std::vector<int>& devices, int stages, const std::vector<int>& axes);
 
 // Bytes the devices of each stage hold: constants, and the most of computed values alive at once.
 std::vector<int64_t> DeviceBytes(const Graph& graph, const Plan& plan);

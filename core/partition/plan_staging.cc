@@ -13,16 +13,6 @@ namespace {
 // A stage may begin at this many places at most: those where the fewest bytes cross.
 constexpr size_t kMostCuts = 256;
 
-std::vector<Mesh> StageMeshes(const std::vector<int>& devices, int stages, const std::vector<int>& axes) {
-  std::vector<Mesh> meshes;
-  const size_t each = devices.size() / static_cast<size_t>(stages);
-  for (int s = 0; s < stages; ++s) {
-    const auto begin = devices.begin() + static_cast<std::ptrdiff_t>(each * static_cast<size_t>(s));
-    meshes.emplace_back(std::vector<int>(begin, begin + static_cast<std::ptrdiff_t>(each)), axes);
-  }
-  return meshes;
-}
-
 // The places of least traffic, ascending; `crossing`: bytes before each operator.
 std::vector<int> Cuts(const std::vector<double>& crossing) {
   std::vector<int> cuts;
@@ -46,29 +36,36 @@ std::vector<int> Cuts(const std::vector<double>& crossing) {
 
 }  // namespace
 
-absl::StatusOr<const PlanSearch::Alone*> PlanSearch::AloneOn(const Mesh& mesh, const WaitLimit& limit) {
+std::vector<Mesh> StageMeshes(const std::vector<int>& devices, int stages, const std::vector<int>& axes) {
+  std::vector<Mesh> meshes;
+  const size_t each = devices.size() / static_cast<size_t>(stages);
+  for (int s = 0; s < stages; ++s) {
+    const auto begin = devices.begin() + static_cast<std::ptrdiff_t>(each * static_cast<size_t>(s));
+    meshes.emplace_back(std::vector<int>(begin, begin + static_cast<std::ptrdiff_t>(each)), axes);
+  }
+  return meshes;
+}
+
+absl::StatusOr<PlanSearch::Alone*> PlanSearch::AloneOn(const Mesh& mesh, const WaitLimit& limit) {
   std::unique_ptr<Alone>& slot = alone_[KeyOf(mesh)];
   if (slot) return slot.get();
   const size_t count = graph_.nodes().size();
   Staging staging;
   staging.stages = {mesh};
   staging.stage_of.assign(count, 0);
-  ASSIGN_OR_RETURN(const Problem problem, NetworkOf(staging, /*offer_gathers=*/false, limit));
-  // Alone on one stage's devices the model need not fit them.
-  const std::vector<double> unlimited{kNoCutoff};
-  MemoryPrices prices(problem.limited, options_.fold ? &segments_ : nullptr, options_.solve);
-  double price = 0;
-  ASSIGN_OR_RETURN_WITH(const Solution solution, prices.Within(unlimited, unlimited, kNoCutoff, &price, limit),
-                        "no plan");
-
   auto alone = std::make_unique<Alone>();
-  alone->free = solution;
-  const SharedNetwork& network = problem.limited.network;
-  auto chosen = [&](int v) { return static_cast<size_t>(solution.choice[static_cast<size_t>(v)]); };
+  ASSIGN_OR_RETURN(alone->offers, OffersOf(staging, limit));
+  Offer& offer = *alone->offers.plain;
+  // Alone on one stage's devices the model need not fit them.
+  RETURN_IF_ERROR_WITH(offer.prices.FreeFits({kNoCutoff}, limit).status(), "no plan");
+  const Solution& free = *offer.prices.free();
+  alone->seconds = free.cost;
+  const SharedNetwork& network = offer.limited.network;
+  auto chosen = [&](int v) { return static_cast<size_t>(free.choice[static_cast<size_t>(v)]); };
   for (size_t v = 0; v < count; ++v) {
     const size_t k = chosen(static_cast<int>(v));
     alone->problem.seconds.push_back((*network.unary[v])[k]);
-    alone->problem.weight_bytes.push_back((*problem.limited.bytes[v])[k]);
+    alone->problem.weight_bytes.push_back((*offer.limited.bytes[v])[k]);
   }
   for (const SharedNetwork::Edge& edge : network.edges) {
     alone->problem.seconds[static_cast<size_t>(edge.b)] +=
@@ -80,7 +77,7 @@ absl::StatusOr<const PlanSearch::Alone*> PlanSearch::AloneOn(const Mesh& mesh, c
   for (const PlanEdge& edge : graph_.edges()) last[static_cast<size_t>(edge.from)] = edge.to;
   for (size_t v = 0; v < count; ++v) {
     if (last[v] <= static_cast<int>(v)) continue;
-    const Domain& domain = *problem.domains[v];
+    const Domain& domain = *offer.domains[v];
     const size_t k = chosen(static_cast<int>(v));
     const AxisMask partial = domain.strategies[k].outputs.empty() ? 0 : domain.strategies[k].outputs[0].partial;
     const double bytes = static_cast<double>(domain.value_bytes[k]) / static_cast<double>(mesh.PartsOfMask(partial));
@@ -99,17 +96,17 @@ absl::StatusOr<Staging> PlanSearch::WholeOn(const Mesh& mesh, const WaitLimit& l
   Staging staging;
   staging.stages = {mesh};
   staging.stage_of.assign(graph_.nodes().size(), 0);
-  staging.seconds = staging.slowest = alone->free.cost;
+  staging.seconds = staging.slowest = alone->seconds;
   staging.weight_bytes = std::accumulate(alone->problem.weight_bytes.begin(), alone->problem.weight_bytes.end(), 0.0);
   const double memory = static_cast<double>(MemoryOf(mesh.devices()));
   staging.fits = memory == 0 || staging.weight_bytes <= memory;
   return staging;
 }
 
-absl::StatusOr<Staging> PlanSearch::Stage(const std::vector<int>& devices, int stages, const std::vector<int>& axes,
-                                          const WaitLimit& limit) {
+absl::StatusOr<Staging> PlanSearch::Stage(const std::vector<Mesh>& meshes, const WaitLimit& limit) {
+  const int stages = static_cast<int>(meshes.size());
   Staging staging;
-  staging.stages = StageMeshes(devices, stages, axes);
+  staging.stages = meshes;
   const size_t count = graph_.nodes().size();
   staging.stage_of.assign(count, 0);
   if (stages == 1) return staging;

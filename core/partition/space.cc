@@ -90,29 +90,40 @@ void KeepMostCut(const Graph& graph, const Node& node, const Mesh& mesh, std::ve
       strategies->end());
 }
 
-std::string DescribeForSignature(const Graph& graph, const Node& node, bool after_weights) {
-  std::string text = absl::StrCat(node.type(), after_weights ? "|w" : "|");
-  for (const auto& [key, value] : node.attrs()) absl::StrAppend(&text, "|", key, "=", AttrToString(value));
+template <typename T>
+void AppendBytes(const T& value, std::string* text) {
+  text->append(reinterpret_cast<const char*>(&value), sizeof value);
+}
+
+void AppendDesc(const TensorDesc& desc, std::string* text) {
+  AppendBytes(desc.type, text);
+  AppendBytes(desc.shape.size(), text);
+  for (const int64_t dim : desc.shape) AppendBytes(dim, text);
+}
+
+// A key: equal for operators that look alike.
+void DescribeForSignature(const Graph& graph, const Node& node, bool after_weights, std::string* text) {
+  text->assign(node.type());
+  text->append(after_weights ? "|w" : "|");
+  for (const auto& [key, value] : node.attrs()) absl::StrAppend(text, "|", key, "=", AttrToString(value));
   for (ValueId input : node.inputs()) {
     if (!input.valid()) {
-      absl::StrAppend(&text, "|none");
+      text->append("|none");
       continue;
     }
-    absl::StrAppend(&text, "|", ToString(graph.desc(input)));
     const Node& producer = *graph.node(input.node);
-    if (producer.is_data()) absl::StrAppend(&text, "D");
-    if (const TensorSlice* constant = producer.constant()) {
-      absl::StrAppend(&text, "C");
-      const DataType type = constant->desc().type;
-      if ((type == DataType::kInt64 || type == DataType::kInt32) &&
-          constant->byte_size() <= kParameterBytes) {
-        const Tensor value = constant->Materialize();
-        text.append(reinterpret_cast<const char*>(value.data()), value.byte_size());
-      }
+    const TensorSlice* constant = producer.constant();
+    text->append(producer.is_data() ? "|D" : constant != nullptr ? "|C" : "|V");
+    AppendDesc(graph.desc(input), text);
+    if (constant == nullptr) continue;
+    const DataType type = constant->desc().type;
+    if ((type == DataType::kInt64 || type == DataType::kInt32) && constant->byte_size() <= kParameterBytes) {
+      const Tensor value = constant->Materialize();
+      text->append(reinterpret_cast<const char*>(value.data()), value.byte_size());
     }
   }
-  for (const TensorDesc& output : node.outputs()) absl::StrAppend(&text, ">", ToString(output));
-  return text;
+  text->append(">");
+  for (const TensorDesc& output : node.outputs()) AppendDesc(output, text);
 }
 
 // The last hint that names the node, or null.
@@ -122,6 +133,15 @@ const PlanHint* HintFor(const std::vector<PlanHint>& hints, const std::string& n
     if (MatchesPattern(hint.node, name)) found = &hint;
   }
   return found;
+}
+
+// Where an equal sharding is in the list; adds it when there is none.
+size_t PlaceOf(const Sharding& sharding, std::vector<const Sharding*>* list) {
+  for (size_t i = 0; i < list->size(); ++i) {
+    if (*(*list)[i] == sharding) return i;
+  }
+  list->push_back(&sharding);
+  return list->size() - 1;
 }
 
 bool Meets(const Mesh& mesh, const Sharding& output, const std::vector<int64_t>& parts) {
@@ -185,6 +205,7 @@ absl::StatusOr<PlanGraph> PlanGraph::Create(const Graph& graph) {
   result.epilogues_ = FindEpilogues(graph);
   result.index_.assign(static_cast<size_t>(graph.id_limit()), -1);
   absl::flat_hash_map<std::string, int> known;
+  std::string text;
   for (int32_t id : order) {
     const Node& node = *graph.node(id);
     if (node.is_data() || node.is_const()) continue;
@@ -196,9 +217,8 @@ absl::StatusOr<PlanGraph> PlanGraph::Create(const Graph& graph) {
     }
     result.index_[static_cast<size_t>(id)] = static_cast<int>(result.nodes_.size());
     result.nodes_.push_back(id);
-    const std::string text =
-        absl::StrCat(DescribeForSignature(graph, node, result.after_weights_[static_cast<size_t>(id)]),
-                     result.epilogues_.contains(id) ? "|epilogue" : "");
+    DescribeForSignature(graph, node, result.after_weights_[static_cast<size_t>(id)], &text);
+    if (result.epilogues_.contains(id)) text.append("|epilogue");
     result.signatures_.push_back(known.try_emplace(text, static_cast<int>(known.size())).first->second);
   }
   result.num_signatures_ = static_cast<int>(known.size());
@@ -245,43 +265,41 @@ PlanSpace::PlanSpace(const PlanGraph& graph, const Cluster& cluster, Mesh mesh, 
       resharder_(mesh_, cluster) {}
 
 absl::StatusOr<const Domain*> PlanSpace::DomainOf(int index, bool offer_gathers) {
-  if (of_node_.empty()) of_node_.resize(graph_.nodes().size(), nullptr);
-  const Domain*& known = of_node_[static_cast<size_t>(index)];
-  if (known != nullptr && !offer_gathers) return known;
-  const Node& node = *graph_.graph().node(graph_.nodes()[static_cast<size_t>(index)]);
-  const PlanHint* hint = HintFor(options_.hints, node.name());
-  const std::string fixed =
-      hint == nullptr ? "" : absl::StrCat("parts ", absl::StrJoin(hint->output_parts, ","));
-  std::unique_ptr<Domain>& slot = domains_[{graph_.signature(index), fixed}];
-  if (!slot) {
-    ASSIGN_OR_RETURN_WITH(slot, MakeDomain(node),
-                          absl::StrCat("node '", node.name(), "' (", node.type(), ")"));
-    slot->id = static_cast<int>(domains_.size() + with_gathers_.size());
+  auto node = [&]() -> const Node& { return *graph_.graph().node(graph_.nodes()[static_cast<size_t>(index)]); };
+  const PlanHint* hint = options_.hints.empty() ? nullptr : HintFor(options_.hints, node().name());
+  if (alike_.empty()) alike_.resize(static_cast<size_t>(graph_.num_signatures()));
+  Alike& alike = hint == nullptr
+                     ? alike_[static_cast<size_t>(graph_.signature(index))]
+                     : hinted_[{graph_.signature(index), absl::StrJoin(hint->output_parts, ",")}];
+  if (!alike.plain) {
+    ASSIGN_OR_RETURN_WITH(alike.plain, MakeDomain(node()),
+                          absl::StrCat("node '", node().name(), "' (", node().type(), ")"));
   }
-  known = slot.get();
-  return offer_gathers ? WithGathers(node, *slot) : known;
+  if (!offer_gathers) return alike.plain.get();
+  if (alike.offering == nullptr) {
+    alike.gathering = WithGathers(node(), *alike.plain);
+    alike.offering = alike.gathering ? alike.gathering.get() : alike.plain.get();
+  }
+  return alike.offering;
 }
 
-const Domain* PlanSpace::WithGathers(const Node& node, const Domain& base) {
-  auto [it, fresh] = with_gathers_.try_emplace(&base);
+std::unique_ptr<Domain> PlanSpace::WithGathers(const Node& node, const Domain& base) {
   bool any = false;
-  for (int i = 0; fresh && i < node.num_inputs(); ++i) any = any || MayBeGathered(graph_.graph(), node, i);
-  if (any) {
-    auto domain = std::make_unique<Domain>(base);
-    domain->base = &base;
-    domain->of_base.resize(base.strategies.size());
-    std::iota(domain->of_base.begin(), domain->of_base.end(), 0);
-    for (size_t k = 0; k < base.strategies.size(); ++k) {
-      if (!base.strategies[k].held.empty()) continue;
-      Strategy gathering = base.strategies[k];
-      if (!HoldFewest(graph_.graph(), node, resharder_, &gathering)) continue;
-      AddStrategy(node, std::move(gathering), domain.get());
-      domain->of_base.push_back(static_cast<int>(k));
-    }
-    domain->id = static_cast<int>(domains_.size() + with_gathers_.size());
-    if (domain->strategies.size() > base.strategies.size()) it->second = std::move(domain);
+  for (int i = 0; i < node.num_inputs(); ++i) any = any || MayBeGathered(graph_.graph(), node, i);
+  if (!any) return nullptr;
+  auto domain = std::make_unique<Domain>(base);
+  domain->id = next_id_++;
+  domain->base = &base;
+  domain->of_base.resize(base.strategies.size());
+  std::iota(domain->of_base.begin(), domain->of_base.end(), 0);
+  for (size_t k = 0; k < base.strategies.size(); ++k) {
+    if (!base.strategies[k].held.empty()) continue;
+    Strategy gathering = base.strategies[k];
+    if (!HoldFewest(graph_.graph(), node, resharder_, &gathering)) continue;
+    AddStrategy(node, std::move(gathering), domain.get());
+    domain->of_base.push_back(static_cast<int>(k));
   }
-  return it->second ? it->second.get() : &base;
+  return domain->strategies.size() > base.strategies.size() ? std::move(domain) : nullptr;
 }
 
 void PlanSpace::AddStrategy(const Node& node, Strategy strategy, Domain* domain) {
@@ -310,6 +328,7 @@ void PlanSpace::AddStrategy(const Node& node, Strategy strategy, Domain* domain)
 absl::StatusOr<std::unique_ptr<Domain>> PlanSpace::MakeDomain(const Node& node) {
   const Graph& graph = graph_.graph();
   auto domain = std::make_unique<Domain>();
+  domain->id = next_id_++;
   StrategySpace strategy_space = options_.space;
   strategy_space.epilogues = &graph_.epilogues();
   ASSIGN_OR_RETURN(std::vector<Strategy> strategies,
@@ -366,30 +385,24 @@ absl::StatusOr<std::unique_ptr<Domain>> PlanSpace::MakeDomain(const Node& node) 
 
 const std::vector<double>& PlanSpace::Table(const Domain& from, int output, const Domain& to, int input,
                                             const TensorDesc& desc) {
-  std::vector<double>& table = tables_[{from.id, output, to.id, input}];
-  if (!table.empty()) return table;
-  table.reserve(from.strategies.size() * to.strategies.size());
-  if (from.base != nullptr || to.base != nullptr) {
-    // How weights are held changes nothing about values.
-    const Domain& a = from.base != nullptr ? *from.base : from;
-    const Domain& b = to.base != nullptr ? *to.base : to;
-    const std::vector<double>& known = Table(a, output, b, input, desc);
-    for (size_t i = 0; i < from.strategies.size(); ++i) {
-      const size_t row = from.base != nullptr ? static_cast<size_t>(from.of_base[i]) : i;
-      for (size_t j = 0; j < to.strategies.size(); ++j) {
-        const size_t column = to.base != nullptr ? static_cast<size_t>(to.of_base[j]) : j;
-        table.push_back(known[row * b.strategies.size() + column]);
-      }
-    }
-    return table;
+  std::unique_ptr<const std::vector<double>>& slot = tables_[{from.id, output, to.id, input}];
+  if (slot) return *slot;
+  // Many strategies leave a value in the same way, and many want it so.
+  std::vector<const Sharding*> left, wanted;
+  std::vector<size_t> row, column;
+  for (const Strategy& a : from.strategies) row.push_back(PlaceOf(a.outputs[static_cast<size_t>(output)], &left));
+  for (const Strategy& b : to.strategies) column.push_back(PlaceOf(b.inputs[static_cast<size_t>(input)], &wanted));
+  std::vector<double> seconds;
+  for (const Sharding* a : left) {
+    for (const Sharding* b : wanted) seconds.push_back(resharder_.Seconds(*a, *b, desc));
   }
-  for (const Strategy& a : from.strategies) {
-    for (const Strategy& b : to.strategies) {
-      table.push_back(resharder_.Seconds(a.outputs[static_cast<size_t>(output)],
-                                         b.inputs[static_cast<size_t>(input)], desc));
-    }
+  auto table = std::make_unique<std::vector<double>>();
+  table->reserve(row.size() * column.size());
+  for (size_t r : row) {
+    for (size_t c : column) table->push_back(seconds[r * wanted.size() + c]);
   }
-  return table;
+  slot = std::move(table);
+  return *slot;
 }
 
 }  // namespace omserve

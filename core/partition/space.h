@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -100,9 +101,15 @@ class PlanSpace {
   bool any_weight_cut() const { return any_weight_cut_; }
 
  private:
+  // Domains of the operators that look alike and have the same hint.
+  struct Alike {
+    std::unique_ptr<Domain> plain, gathering;
+    const Domain* offering = nullptr;  // `gathering`, or `plain` when there is nothing to offer; null: not asked for
+  };
+
   absl::StatusOr<std::unique_ptr<Domain>> MakeDomain(const Node& node);
-  // `base` itself when there is nothing to offer.
-  const Domain* WithGathers(const Node& node, const Domain& base);
+  // Null when there is nothing to offer.
+  std::unique_ptr<Domain> WithGathers(const Node& node, const Domain& base);
   void AddStrategy(const Node& node, Strategy strategy, Domain* domain);
 
   const PlanGraph& graph_;
@@ -110,10 +117,11 @@ class PlanSpace {
   const Mesh mesh_;
   const PlanOptions& options_;
   Resharder resharder_;
-  std::map<std::pair<int, std::string>, std::unique_ptr<Domain>> domains_;  // by signature and what hints fix
-  std::map<const Domain*, std::unique_ptr<Domain>> with_gathers_;  // null: nothing to offer
-  std::vector<const Domain*> of_node_;                                      // those asked for, per node
-  std::map<std::tuple<int, int, int, int>, std::vector<double>> tables_;
+  std::vector<Alike> alike_;                                 // by signature
+  std::map<std::pair<int, std::string>, Alike> hinted_;      // by signature and what hints fix
+  int next_id_ = 1;                                          // of domains
+  // By domain and output, domain and input.
+  absl::flat_hash_map<std::tuple<int, int, int, int>, std::unique_ptr<const std::vector<double>>> tables_;
   bool any_weight_ = false, any_weight_cut_ = false;
 };
 
