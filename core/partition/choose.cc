@@ -129,6 +129,8 @@ class Chooser {
       plan.lower_bound = std::min(bound_, plan.seconds);
       plan.exact = plan.exact && plan.seconds - plan.lower_bound <= 1e-9 * plan.seconds;
     }
+    plan.objective_seconds = winner->value;
+    plan.objective_bound = all_tried ? std::min(bound_, winner->value) : 0;
     if (!all_tried) {
       plan.exact = false;
       absl::StrAppend(&plan.engine, ", not all sizes tried: the bound is of those ", bound_of_all ? "tried" : "chosen");

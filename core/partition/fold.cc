@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <tuple>
 #include <utility>
 
@@ -23,6 +24,8 @@ struct Stretch {
   int entry = -1;
   int exit = -1;
   std::vector<int> inside;  // those with a choice, without entry and exit
+  // In which its inside is eliminated, whatever the costs; nothing while not asked for or when its tables would be too large.
+  std::optional<std::vector<int>> order;
   std::shared_ptr<const SolvedSegment> solved;
 };
 
@@ -99,19 +102,22 @@ class FoldedNetwork::Chain {
   }
 
   // Null when its tables would be too large.
-  std::shared_ptr<const SolvedSegment> Solve(const Stretch& stretch) {
+  std::shared_ptr<const SolvedSegment> Solve(Stretch& stretch) {
     if (stretch.inside.size() > kMostInside) return nullptr;
     Number(stretch);
     std::vector<int> sizes;
     for (int v : stretch.inside) sizes.push_back(static_cast<int>(SizeOf(v)));
     sizes.push_back(static_cast<int>(SizeOf(stretch.entry)));
     sizes.push_back(static_cast<int>(SizeOf(stretch.exit)));
-    std::vector<std::vector<int>> scopes;
-    ForEach(stretch, [&](int v) {
-      for (const SharedNetwork::Edge* edge : in_[static_cast<size_t>(v)])
-        scopes.push_back({place_[static_cast<size_t>(edge->a)], place_[static_cast<size_t>(v)]});
-    });
-    if (!SolvedSegment::CanSolve(sizes, scopes)) return nullptr;
+    if (!stretch.order) {
+      std::vector<std::vector<int>> scopes;
+      ForEach(stretch, [&](int v) {
+        for (const SharedNetwork::Edge* edge : in_[static_cast<size_t>(v)])
+          scopes.push_back({place_[static_cast<size_t>(edge->a)], place_[static_cast<size_t>(v)]});
+      });
+      stretch.order = SolvedSegment::Order(sizes, scopes);
+      if (!stretch.order) return nullptr;
+    }
     std::vector<CostFactor> factors;
     ForEach(stretch, [&](int v) {
       const size_t at = static_cast<size_t>(v);
@@ -119,7 +125,7 @@ class FoldedNetwork::Chain {
       for (const SharedNetwork::Edge* edge : in_[at])
         factors.push_back({{place_[static_cast<size_t>(edge->a)], place_[at]}, *edge->cost});
     });
-    return std::make_shared<const SolvedSegment>(std::move(sizes), std::move(factors));
+    return std::make_shared<const SolvedSegment>(std::move(sizes), std::move(factors), *stretch.order);
   }
 
   // A variable's own costs, with those that neighbours without a choice make.

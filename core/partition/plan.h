@@ -45,6 +45,9 @@ struct Plan {
   std::vector<double> stage_seconds;  // per stage, with what is sent to it; their sum is `seconds`
   std::vector<int64_t> device_bytes;  // per stage: weights and activations one device holds at most
   std::string engine;                 // what found it
+  // What replicas, stages and meshes were chosen by (ParallelOptions::objective): what this plan reaches, and what no plan
+  // is below, wherever the model is cut. 0: not every size was tried, or nothing was to be chosen.
+  double objective_seconds = 0, objective_bound = 0;
   bool memory_binds = false;          // with more memory another plan would have been chosen
 
   int stage(int32_t node) const {

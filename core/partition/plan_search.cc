@@ -180,6 +180,11 @@ absl::StatusOr<PlanFloor> PlanSearch::Floor(const std::vector<Mesh>& stages, con
   for (const Mesh& mesh : stages) spaces.insert(&SpaceOf(mesh));
   PlanFloor floor;
   floor.weight_bytes = graph_.constant_bytes() / stages[0].size();  // held in as many parts as there are devices
+  const auto known = floors_.find(spaces);
+  if (known != floors_.end()) {
+    floor.seconds = known->second;
+    return floor;
+  }
   for (int v = 0; v < static_cast<int>(graph_.nodes().size()); ++v) {
     if (v % 64 == 0) RETURN_IF_ERROR(limit.Check("the planner"));
     double least = kNoCutoff;
@@ -189,6 +194,7 @@ absl::StatusOr<PlanFloor> PlanSearch::Floor(const std::vector<Mesh>& stages, con
     }
     floor.seconds += least;
   }
+  floors_[std::move(spaces)] = floor.seconds;
   return floor;
 }
 

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -84,8 +85,8 @@ class PlanSearch {
   // The steps of Find, for one way to write the mesh. INVALID_ARGUMENT and RESOURCE_EXHAUSTED: not with these
   // devices and stages; any other error is of the search.
   absl::StatusOr<PlanFloor> Floor(const std::vector<Mesh>& stages, const WaitLimit& limit);
-  // No plan on these stages takes less for a run, wherever the model is cut, with transfers counted as staying; infinite
-  // when none fits. Dearer than Floor, and closer. From `cutoff` on nobody looks closer.
+  // No plan on these stages takes less for a run, wherever the model is cut, when sending a value to the next stage is no
+  // faster than reshaping it in place; infinite when none fits. Closer than Floor. No closer than `cutoff` asks for.
   absl::StatusOr<double> Bound(const std::vector<Mesh>& stages, double cutoff, const WaitLimit& limit);
   // All in one stage, with the estimates of its plan memory aside.
   absl::StatusOr<Staging> WholeOn(const Mesh& mesh, const WaitLimit& limit);
@@ -156,6 +157,7 @@ class PlanSearch {
   // By axes and devices.
   absl::flat_hash_map<std::pair<std::vector<int>, std::vector<int>>, std::string> keys_;
   std::map<std::string, std::unique_ptr<PlanSpace>> spaces_;
+  std::map<std::set<PlanSpace*>, double> floors_;  // by those of the stages
   std::map<std::string, std::unique_ptr<TransferPlanner>> transfers_;
   std::map<std::string, std::unique_ptr<Alone>> alone_;  // by key of the mesh
   std::map<std::tuple<const TransferPlanner*, int, int, int, int>, std::vector<double>> transfer_tables_;

@@ -31,34 +31,6 @@ std::vector<int> Around(const Scopes& scopes, int v) {
   return around;
 }
 
-// The variables in the order in which tables stay smallest, greedily; empty when a step is too large.
-std::vector<int> Order(const std::vector<int>& sizes, std::vector<std::vector<int>> scopes) {
-  const int inside = static_cast<int>(sizes.size()) - 2;
-  std::vector<int> order;
-  std::vector<double> work(static_cast<size_t>(inside), 0);
-  auto measure = [&](int v) {
-    double product = sizes[static_cast<size_t>(v)];
-    for (int u : Around(scopes, v)) product *= sizes[static_cast<size_t>(u)];
-    work[static_cast<size_t>(v)] = product;
-  };
-  for (int v = 0; v < inside; ++v) measure(v);
-  for (int step = 0; step < inside; ++step) {
-    const int best = static_cast<int>(std::min_element(work.begin(), work.end()) - work.begin());
-    if (work[static_cast<size_t>(best)] > kMostWork) return {};
-    order.push_back(best);
-    std::vector<int> around = Around(scopes, best);
-    scopes.erase(
-        std::remove_if(scopes.begin(), scopes.end(), [&](const auto& scope) { return Contains(scope, best); }),
-        scopes.end());
-    work[static_cast<size_t>(best)] = kInfinity;
-    scopes.push_back(around);
-    for (int u : around) {
-      if (u < inside) measure(u);
-    }
-  }
-  return order;
-}
-
 std::vector<std::vector<int>> ScopesOf(const std::vector<CostFactor>& factors) {
   std::vector<std::vector<int>> scopes;
   for (const CostFactor& factor : factors) scopes.push_back(factor.scope);
@@ -67,14 +39,39 @@ std::vector<std::vector<int>> ScopesOf(const std::vector<CostFactor>& factors) {
 
 }  // namespace
 
-bool SolvedSegment::CanSolve(const std::vector<int>& sizes, const std::vector<std::vector<int>>& scopes) {
-  return sizes.size() == 2 || !Order(sizes, scopes).empty();
+// Greedily: next the one whose table is smallest.
+std::optional<std::vector<int>> SolvedSegment::Order(const std::vector<int>& sizes,
+                                                     const std::vector<std::vector<int>>& scopes) {
+  const int inside = static_cast<int>(sizes.size()) - 2;
+  std::vector<std::vector<int>> left = scopes;
+  std::vector<int> order;
+  std::vector<double> work(static_cast<size_t>(inside), 0);
+  auto measure = [&](int v) {
+    double product = sizes[static_cast<size_t>(v)];
+    for (int u : Around(left, v)) product *= sizes[static_cast<size_t>(u)];
+    work[static_cast<size_t>(v)] = product;
+  };
+  for (int v = 0; v < inside; ++v) measure(v);
+  for (int step = 0; step < inside; ++step) {
+    const int best = static_cast<int>(std::min_element(work.begin(), work.end()) - work.begin());
+    if (work[static_cast<size_t>(best)] > kMostWork) return std::nullopt;
+    order.push_back(best);
+    std::vector<int> around = Around(left, best);
+    left.erase(std::remove_if(left.begin(), left.end(), [&](const auto& scope) { return Contains(scope, best); }),
+               left.end());
+    work[static_cast<size_t>(best)] = kInfinity;
+    left.push_back(around);
+    for (int u : around) {
+      if (u < inside) measure(u);
+    }
+  }
+  return order;
 }
 
-SolvedSegment::SolvedSegment(std::vector<int> sizes, std::vector<CostFactor> factors)
+SolvedSegment::SolvedSegment(std::vector<int> sizes, std::vector<CostFactor> factors, const std::vector<int>& order)
     : sizes_(std::move(sizes)) {
   for (CostFactor& factor : factors) Add(std::move(factor));
-  for (int v : Order(sizes_, ScopesOf(factors_))) EliminateOne(v);
+  for (int v : order) EliminateOne(v);
   const int entry = static_cast<int>(sizes_.size()) - 2;
   const size_t columns = static_cast<size_t>(exit_size());
   table_.assign(static_cast<size_t>(entry_size()) * columns, 0);

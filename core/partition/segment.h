@@ -2,6 +2,7 @@
 #ifndef OMSERVE_CORE_PARTITION_SEGMENT_H_
 #define OMSERVE_CORE_PARTITION_SEGMENT_H_
 
+#include <optional>
 #include <vector>
 
 namespace omserve {
@@ -14,12 +15,13 @@ struct CostFactor {
 
 class SolvedSegment {
  public:
-  // Whether eliminating variables of these sizes keeps every table small; `scopes`: between which there are
-  // costs. The last two variables stay.
-  static bool CanSolve(const std::vector<int>& sizes, const std::vector<std::vector<int>>& scopes);
+  // All variables of these sizes but the last two, in an order of elimination that keeps every table small; `scopes`:
+  // between which there are costs. Nothing when there is none.
+  static std::optional<std::vector<int>> Order(const std::vector<int>& sizes,
+                                               const std::vector<std::vector<int>>& scopes);
 
   // Variables 0 … n-1 of `sizes`, of which the last two stay: what comes in, then what goes out.
-  SolvedSegment(std::vector<int> sizes, std::vector<CostFactor> factors);
+  SolvedSegment(std::vector<int> sizes, std::vector<CostFactor> factors, const std::vector<int>& order);
 
   // Least cost of the inside for each pair of values of the last two, row-major.
   const std::vector<double>& table() const { return table_; }

@@ -47,29 +47,41 @@ class Chain {
 // The least sum of stages none of which is above `cap`.
 std::optional<StageSolution> UnderCap(const Chain& chain, int stages, double cap) {
   const int n = chain.last();
-  std::vector<std::vector<double>> best(static_cast<size_t>(stages) + 1,
-                                        std::vector<double>(static_cast<size_t>(n) + 1, kInfinity));
-  std::vector<std::vector<int>> from(static_cast<size_t>(stages) + 1,
-                                     std::vector<int>(static_cast<size_t>(n) + 1, -1));
-  best[0][0] = 0;
+  // The farthest end of a stage from each point: what it takes only grows with its end.
+  std::vector<int> farthest(static_cast<size_t>(n));
+  for (int from = 0; from < n; ++from) {
+    int low = from, high = n + 1;  // within the cap or empty, beyond
+    while (high - low > 1) {
+      const int middle = low + (high - low) / 2;
+      (chain.Seconds(from, middle) <= cap ? low : high) = middle;
+    }
+    farthest[static_cast<size_t>(from)] = low;
+  }
+  // Per number of stages and point: the least sum up to there, and where the last stage begins.
+  const size_t points = static_cast<size_t>(n) + 1;
+  std::vector<double> best((static_cast<size_t>(stages) + 1) * points, kInfinity);
+  std::vector<int> begins(best.size(), -1);
+  best[0] = 0;
   for (int s = 1; s <= stages; ++s) {
-    for (int to = s; to <= n; ++to) {
-      for (int begin = to - 1; begin >= s - 1; --begin) {
-        if (chain.Compute(begin, to) > cap) break;  // and more so from further back
-        const double seconds = chain.Seconds(begin, to);
-        if (seconds > cap) continue;
-        if (best[s - 1][begin] + seconds < best[s][to]) {  // infinity is never below
-          best[s][to] = best[s - 1][begin] + seconds;
-          from[s][to] = begin;
-        }
+    const double* before = best.data() + static_cast<size_t>(s - 1) * points;
+    double* here = best.data() + static_cast<size_t>(s) * points;
+    int* begin = begins.data() + static_cast<size_t>(s) * points;
+    for (int from = n - 1; from >= s - 1; --from) {
+      if (before[from] == kInfinity) continue;
+      for (int to = from + 1; to <= farthest[static_cast<size_t>(from)]; ++to) {
+        const double sum = before[from] + chain.Seconds(from, to);
+        if (sum >= here[to]) continue;
+        here[to] = sum;
+        begin[to] = from;
       }
     }
   }
-  if (best[stages][n] == kInfinity) return std::nullopt;
+  const size_t whole = static_cast<size_t>(stages) * points + static_cast<size_t>(n);
+  if (best[whole] == kInfinity) return std::nullopt;
   StageSolution solution;
-  solution.sum = best[stages][n];
+  solution.sum = best[whole];
   for (int s = stages, to = n; s > 0; --s) {
-    const int begin = from[s][to];
+    const int begin = begins[static_cast<size_t>(s) * points + static_cast<size_t>(to)];
     solution.begin.push_back(chain.position(begin));
     solution.slowest = std::max(solution.slowest, chain.Seconds(begin, to));
     to = begin;
