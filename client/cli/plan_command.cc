@@ -25,6 +25,7 @@
 #include "core/partition/choose.h"
 #include "core/partition/explain.h"
 #include "core/partition/plan_file.h"
+#include "core/partition/plan.h"
 #include "core/simulate/simulate.h"
 
 namespace omserve::cli {
@@ -136,6 +137,8 @@ ordered_json ToJson(const std::string& model, const PlanReport& report, const Pl
           {"seconds", report.seconds},
           {"lower_bound", report.lower_bound},
           {"exact", report.exact},
+          {"objective_seconds", report.objective_seconds},
+          {"objective_bound", report.objective_bound},
           {"engine", report.engine},
           {"seconds_between_answers", report.seconds_between_answers},
           {"replicas", report.replicas},
@@ -157,6 +160,8 @@ std::string ToText(const std::string& model, const PlanReport& report, const Pla
   }
   std::string text = absl::StrCat("plan of ", model, "\n  one run:  ", MillisecondsText(report.seconds), ", ", proof, " (",
                                   report.engine, ")\n");
+  const std::string gap = ObjectiveGapText(report.objective_seconds, report.objective_bound);
+  if (!gap.empty()) absl::StrAppend(&text, "  chosen:   ", gap, "\n");
   absl::StrAppendFormat(&text, "  simulated: %s a run alone; at most %.1f runs a second on %d %s\n", MillisecondsText(simulation.latency),
                         RunsPerSecond(simulation, simulation.overlapped), report.replicas, report.replicas == 1 ? "replica" : "replicas");
   if (report.stages.size() > 1) {

@@ -126,6 +126,10 @@ std::string PlanHtml(const std::string& title, const PlanReport& report, const P
   } else {
     card("given", "no bound is known");
   }
+  if (report.objective_bound > 0) {
+    card(absl::StrFormat("%.1f %%", std::max(0.0, 100 * (report.objective_seconds / report.objective_bound - 1))),
+         "above the bound of all sizes and stages, at most");
+  }
   card(absl::StrCat(report.replicas), "replicas");
   card(absl::StrCat(report.stages.size()), "stages");
   card(absl::StrCat(devices), "devices a replica");

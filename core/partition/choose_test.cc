@@ -1,10 +1,13 @@
 #include "core/partition/choose.h"
 
+#include <algorithm>
 #include <limits>
+#include <random>
 #include <set>
 
 #include "core/ops/op.h"
 #include "core/partition/plan_file.h"
+#include "core/partition/plan_search.h"
 #include "core/partition/testing/gpt_graph.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -76,6 +79,8 @@ TEST(ChooseTest, AutomaticIsNeverWorseThanGivenSizes) {
     automatic.global_batch_size = micro_batches * kSmall.batch;
     auto best = PlanModel(graph, cluster, automatic);
     ASSERT_TRUE(best.ok()) << best.status();
+    EXPECT_NEAR(best->objective_seconds, value(*best), 1e-9 * value(*best));
+    EXPECT_GT(best->objective_bound, 0);
     for (int tensor : {1, 2, 4}) {
       for (int stages : {1, 2, 4}) {
         if (4 % (tensor * stages) != 0) continue;
@@ -90,9 +95,55 @@ TEST(ChooseTest, AutomaticIsNeverWorseThanGivenSizes) {
         // For latency, up to 2 % are given for throughput.
         const double slack = objective == PlanObjective::kLatency ? 1.02 : 1;
         EXPECT_GE(value(*plan) * slack, value(*best) * (1 - 1e-9)) << tensor << " x " << stages;
+        EXPECT_GE(value(*plan), best->objective_bound * (1 - 1e-9)) << tensor << " x " << stages;
       }
     }
   }
+}
+
+// What is said of all ways to cut a model into stages holds for any of them, where memory binds and where it does not.
+TEST(ChooseTest, NoStagesAreBelowTheBoundOfTheirSize) {
+  const Graph graph = GptGraph({.layers = 4, .hidden = 256, .heads = 4, .vocabulary = 128, .batch = 1, .tokens = 8});
+  const Cluster cluster = Cluster::FromJson(R"({"cluster":[{"cluster_nodes":[{"node_id":0,"node_type":"n","item_list":[
+      {"item_id":0},{"item_id":1},{"item_id":2},{"item_id":3}]}]}],"node_def":[{"node_type":"n",
+      "resource_type":"X86","support_links":"[PCIE]","item_type":"cpu"}],"item_def":[{"item_type":"cpu",
+      "resource_type":"Ascend","memory":"[DDR:1GB]","aic_type":"[X:1]"}]})", "c.json").value().Scaled(0.01, 0.008);  // slow links: whole weights are fastest
+  PlanOptions options;
+  options.cut_weights = false;
+  const auto search = PlanSearch::Create(graph, cluster, options);
+  ASSERT_TRUE(search.ok()) << search.status();
+  const std::vector<std::vector<Mesh>> sizes{StageMeshes({0, 1}, 2, {}), StageMeshes({0, 1, 2, 3}, 2, {2}),
+                                             StageMeshes({0, 1, 2, 3}, 4, {})};
+  std::mt19937 rng(1);
+  int bound_by_memory = 0, planned = 0;
+  for (const std::vector<Mesh>& stages : sizes) {
+    for (double memory : {1.0, 0.3, 0.25}) {
+      (*search)->ScaleMemory(memory);
+      const auto bound = (*search)->Bound(stages, std::numeric_limits<double>::infinity(), {});
+      ASSERT_TRUE(bound.ok()) << bound.status();
+      const auto alone = (*search)->WholeOn(stages[0], {});
+      ASSERT_TRUE(alone.ok()) << alone.status();
+      for (int i = 0; i < 12; ++i) {
+        auto staging = (*search)->Stage(stages, {});
+        ASSERT_TRUE(staging.ok()) << staging.status();
+        std::vector<size_t> cuts;
+        for (size_t s = 1; s < stages.size() && i > 0; ++s)
+          cuts.push_back(std::uniform_int_distribution<size_t>(1, staging->stage_of.size() - 1)(rng));
+        for (size_t v = 0; v < staging->stage_of.size() && i > 0; ++v) {
+          staging->stage_of[v] =
+              static_cast<int>(std::count_if(cuts.begin(), cuts.end(), [&](size_t cut) { return cut <= v; }));
+        }
+        const auto draft = (*search)->Solve(*staging, std::numeric_limits<double>::infinity(), {});
+        if (absl::IsResourceExhausted(draft.status())) continue;
+        ASSERT_TRUE(draft.ok()) << draft.status();
+        EXPECT_GE((*draft)->seconds, *bound * (1 - 1e-9));
+        ++planned;
+        bound_by_memory += *bound > alone->seconds * (1 + 1e-9);
+      }
+    }
+  }
+  EXPECT_GT(planned, 30);
+  EXPECT_GT(bound_by_memory, 5);
 }
 
 // Among plans of nearly the best latency, the one that serves most requests.

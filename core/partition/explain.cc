@@ -89,6 +89,8 @@ class Explainer {
     }
     report_.replicas = plan_.num_replicas();
     report_.lower_bound = plan_.lower_bound;
+    report_.objective_seconds = plan_.objective_seconds;
+    report_.objective_bound = plan_.objective_bound;
     report_.exact = plan_.exact;
     report_.engine = plan_.engine;
     return std::move(report_);

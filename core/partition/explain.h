@@ -45,6 +45,7 @@ struct PlanReport {
   std::vector<Operator> operators;  // in execution order
   std::vector<Reshard> reshards;
   double seconds = 0, lower_bound = 0;
+  double objective_seconds = 0, objective_bound = 0;  // as in Plan
   double seconds_between_answers = 0;  // of a replica with requests in all stages
   bool exact = false;
   std::string engine;

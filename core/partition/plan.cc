@@ -43,6 +43,14 @@ absl::StatusOr<Plan> MakePlan(const Graph& graph, const Cluster& cluster, const 
   return search->Find(options.devices, options.stages, options.axes, limit);
 }
 
+std::string ObjectiveGapText(double objective_seconds, double objective_bound) {
+  if (objective_bound <= 0) return "";
+  if (objective_seconds - objective_bound <= 1e-9 * objective_seconds)
+    return "proven best of all sizes and stages allowed";
+  return absl::StrFormat("at most %.1f %% above the bound of all sizes and stages allowed",
+                         100 * (objective_seconds / objective_bound - 1));
+}
+
 std::string Summarize(const Graph& graph, const Plan& plan, const Graph& slice) {
   int weighted = 0, cut = 0;
   size_t gathered = 0;
@@ -72,12 +80,16 @@ std::string Summarize(const Graph& graph, const Plan& plan, const Graph& slice) 
   std::string layout = absl::StrCat(plan.stages[0].size(), " devices as mesh ", plan.stages[0].ToString());
   if (plan.num_stages() > 1) layout = absl::StrCat(plan.num_stages(), " stages of ", layout);
   if (plan.num_replicas() > 1) layout = absl::StrCat(plan.num_replicas(), " replicas of ", layout);
-  return absl::StrFormat("%s; %d of %d weighted operators cut%s; %s per run; predicted %.3f ms%s", layout, cut,
-                         weighted, gathered == 0 ? "" : absl::StrCat("; ", gathered, " weights gathered on use"), parts.empty() ? "no communication" : absl::StrJoin(parts, ", "),
-                         plan.seconds * 1e3,
-                         plan.exact             ? " (optimal)"
-                         : plan.lower_bound > 0 ? absl::StrFormat(" (bound %.3f ms)", plan.lower_bound * 1e3)
-                                                : absl::StrCat(" (", plan.engine, ")"));
+  std::string text = absl::StrFormat(
+      "%s; %d of %d weighted operators cut%s; %s per run; predicted %.3f ms%s", layout, cut, weighted,
+      gathered == 0 ? "" : absl::StrCat("; ", gathered, " weights gathered on use"),
+      parts.empty() ? "no communication" : absl::StrJoin(parts, ", "), plan.seconds * 1e3,
+      plan.exact             ? " (optimal)"
+      : plan.lower_bound > 0 ? absl::StrFormat(" (bound %.3f ms)", plan.lower_bound * 1e3)
+                             : absl::StrCat(" (", plan.engine, ")"));
+  const std::string gap = ObjectiveGapText(plan.objective_seconds, plan.objective_bound);
+  if (!gap.empty()) absl::StrAppend(&text, "; ", gap);
+  return text;
 }
 
 }  // namespace omserve

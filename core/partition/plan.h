@@ -98,6 +98,9 @@ absl::StatusOr<Plan> MakePlan(const Graph& graph, const Cluster& cluster, const 
 // The sharding in which a value leaves its producer under a plan; constants and model inputs: replicated.
 Sharding ProducedSharding(const Graph& graph, const Plan& plan, ValueId value);
 
+// "proven best of all sizes and stages allowed", or how far it may be from that; empty when the bound is 0.
+std::string ObjectiveGapText(double objective_seconds, double objective_bound);
+
 // A line for people: the meshes, how many weighted operators are cut, the collectives of one slice with their
 // bytes, the predicted time and its bound.
 std::string Summarize(const Graph& graph, const Plan& plan, const Graph& slice);

@@ -30,6 +30,9 @@ def test_what_it_tells_adds_up(omctl, model):
     assert len(report["stages"]) == 2 and all(len(stage["devices"]) == 2 for stage in report["stages"])
     assert report["seconds"] == pytest.approx(sum(stage["seconds"] for stage in report["stages"]), rel=1e-6)
     assert report["lower_bound"] <= report["seconds"] * (1 + 1e-9)
+    # Of one run, over all ways to cut the model into two stages.
+    assert report["objective_seconds"] == pytest.approx(report["seconds"])
+    assert 0 < report["objective_bound"] <= report["objective_seconds"] * (1 + 1e-9)
     assert sum(stage["weight_bytes"] for stage in report["stages"]) * 2 == 6 * 256 * 256 * 4
     seconds = [op["seconds"] for op in report["dearest_operators"]]
     assert 0 < len(seconds) <= 10 and seconds == sorted(seconds, reverse=True)

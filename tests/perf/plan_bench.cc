@@ -66,11 +66,11 @@ double Search(int64_t layers, int devices, PlanObjective objective, const char* 
   }
   std::printf(
       "%3d layers %5d devices %-10s %7.3f s (%.3f of the processor)  %d replicas x %d stages x mesh %s: %.3f ms a run, %.3f ms "
-      "between answers%s, over all sizes at most %.2f %% better, %.1f GB\n",
+      "between answers%s, %s, %.1f GB\n",
       static_cast<int>(layers), devices, name, seconds, processor, plan->num_replicas(), plan->num_stages(),
       plan->stages[0].ToString().c_str(), plan->seconds * 1e3, plan->seconds_between_answers() * 1e3,
       plan->exact ? " (optimal)" : absl::StrFormat(" (bound %.3f ms)", plan->lower_bound * 1e3).c_str(),
-      100 * (plan->objective_seconds / plan->objective_bound - 1),
+      ObjectiveGapText(plan->objective_seconds, plan->objective_bound).c_str(),
       static_cast<double>(plan->device_bytes[0]) / 1e9);
   std::fflush(stdout);
   return processor;
