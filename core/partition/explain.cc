@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/base/status.h"
-#include "core/partition/plan_search.h"
+#include "core/partition/device_bytes.h"
 #include "core/partition/transfer.h"
 #include "core/partition/weight_gather.h"
 

@@ -5,8 +5,8 @@
 #include <numeric>
 #include <random>
 
+#include "core/partition/device_bytes.h"
 #include "core/partition/plan.h"
-#include "core/partition/plan_search.h"
 #include "core/partition/testing/gpt_graph.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"

@@ -14,7 +14,6 @@
 #include "core/base/status.h"
 #include "core/ops/op.h"
 #include "core/partition/explain.h"
-#include "core/partition/plan_search.h"
 #include "core/partition/weight_gather.h"
 #include "nlohmann/json.hpp"
 

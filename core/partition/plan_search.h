@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
+#include "absl/container/node_hash_map.h"
 #include "absl/status/statusor.h"
 #include "core/partition/fold.h"
 #include "core/partition/memory_prices.h"
@@ -155,7 +155,7 @@ class PlanSearch {
   const Cluster& cluster_;
   const PlanOptions& options_;
   // By axes and devices.
-  absl::flat_hash_map<std::pair<std::vector<int>, std::vector<int>>, std::string> keys_;
+  absl::node_hash_map<std::pair<std::vector<int>, std::vector<int>>, std::string> keys_;
   std::map<std::string, std::unique_ptr<PlanSpace>> spaces_;
   std::map<std::set<PlanSpace*>, double> floors_;  // by those of the stages
   std::map<std::string, std::unique_ptr<TransferPlanner>> transfers_;
@@ -169,11 +169,6 @@ class PlanSearch {
 
 // Devices in order, shared out evenly.
 std::vector<Mesh> StageMeshes(const std::vector<int>& devices, int stages, const std::vector<int>& axes);
-
-// Bytes the devices of each stage hold: constants, and the most of computed values alive at once.
-std::vector<int64_t> DeviceBytes(const Graph& graph, const Plan& plan);
-// With the operators in topological order, when they are known.
-std::vector<int64_t> DeviceBytes(const Graph& graph, const Plan& plan, const std::vector<int32_t>& order);
 
 }  // namespace omserve
 

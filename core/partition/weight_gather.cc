@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "core/ops/op.h"
-#include "core/partition/plan_search.h"
+#include "core/partition/device_bytes.h"
 
 namespace omserve {
 namespace {

@@ -11,7 +11,6 @@
 #include "core/partition/explain.h"
 #include "core/partition/lower/lower.h"
 #include "core/partition/plan_file.h"
-#include "core/partition/plan_search.h"
 #include "core/partition/testing/emulator.h"
 #include "core/partition/testing/random_graph.h"
 #include "gmock/gmock.h"
