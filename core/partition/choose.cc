@@ -140,7 +140,8 @@ class Chooser {
 
  private:
   static constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  // What is cut by an estimate must be this much worse than the best, for estimates are no bounds.
+  // What is left out by an estimate must be this much worse than the best, for estimates are no bounds: it still counts in
+  // the bound.
   static constexpr double kEstimateSlack = 1.1;
   // Devices that make a run this little faster serve more requests in further replicas.
   static constexpr double kTimeSlack = 1.02;
@@ -215,11 +216,12 @@ class Chooser {
       ASSIGN_OR_RETURN(const double bound, search_.Bound(stages, Cutoff(sizes), limit_));
       if (bound >= Cutoff(sizes)) return absl::OkStatus();
     }
-    RETURN_IF_ERROR(SolveStages(sizes, stages));
+    const absl::Status solved = SolveStages(sizes, stages);
+    if (!solved.ok() && !DoesNotDo(solved)) return solved;
     // Whatever was found, these sizes are not proven to be worse.
     ASSIGN_OR_RETURN(const double bound, search_.Bound(stages, Cutoff(sizes), limit_));
     bound_ = std::min(bound_, Objective(bound, bound / sizes.stages, sizes));
-    return absl::OkStatus();
+    return solved;
   }
 
   absl::Status SolveStages(const Sizes& sizes, const std::vector<Mesh>& stages) {

@@ -14,6 +14,7 @@
 #include "core/base/status.h"
 #include "core/ops/op.h"
 #include "core/partition/explain.h"
+#include "core/partition/space.h"
 #include "core/partition/weight_gather.h"
 #include "nlohmann/json.hpp"
 

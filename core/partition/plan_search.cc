@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/base/status.h"
 #include "core/partition/device_bytes.h"
+#include "core/partition/weight_gather.h"
 
 namespace omserve {
 namespace {
