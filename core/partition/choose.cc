@@ -95,8 +95,13 @@ class Chooser {
     const Sizes& sizes = candidate.sizes;
     const absl::Status status = TryMesh(sizes, candidate.axes);
     if (status.ok() || !DoesNotDo(status)) return status;
-    // Another size may do; when none does, that with the most devices per copy says most.
-    if (sizes.stages * sizes.tensor < failed_devices_) return absl::OkStatus();
+    // Another size may do; when none does, that nearest to fit says most, else that with the most devices per copy.
+    if (absl::IsResourceExhausted(status)) {
+      if (search_.missing() >= missing_) return absl::OkStatus();
+      missing_ = search_.missing();
+    } else if (missing_ < kInfinity || sizes.stages * sizes.tensor < failed_devices_) {
+      return absl::OkStatus();
+    }
     failed_devices_ = sizes.stages * sizes.tensor;
     failure_ = status;
     return absl::OkStatus();
@@ -104,10 +109,11 @@ class Chooser {
 
   // When nothing was found: why.
   absl::Status Failure() {
-    if (lean_ && lean_->sizes.stages * lean_->sizes.tensor > failed_devices_) {
+    if (lean_) {
       ASSIGN_OR_RETURN(const Staging staging,
                        search_.Stage(StageMeshes(lean_->devices(), lean_->sizes.stages, lean_->axes), limit_));
-      RETURN_IF_ERROR(search_.Solve(staging, kInfinity, limit_).status());
+      const absl::Status status = search_.Solve(staging, kInfinity, limit_).status();
+      if (!DoesNotDo(status) || failure_.ok() || (absl::IsResourceExhausted(status) && search_.missing() < missing_)) return status;
     }
     if (!failure_.ok()) return failure_;
     return absl::InvalidArgumentError(
@@ -252,6 +258,7 @@ class Chooser {
   double bound_ = kInfinity;  // of the objective, over all that were not proven to be worse
   std::optional<Lean> lean_;  // of those whose weights alone are too large, the nearest to fit
   absl::Status failure_;
+  double missing_ = kInfinity;  // bytes, of that
   int failed_devices_ = 0;
 };
 

@@ -5,6 +5,8 @@
 #include <random>
 #include <set>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "core/ops/op.h"
 #include "core/partition/plan_file.h"
 #include "core/partition/plan_search.h"
@@ -38,6 +40,40 @@ TEST(ChooseTest, SizesMustMultiplyToTheDevices) {
   options.pipeline_stages = 3;
   EXPECT_THAT(std::string(CheckSizes(options, cluster).message()),
               HasSubstr("must divide the number of devices"));
+}
+
+// Where what does not fit are values, cutting weights is no help: their operators have to be cut.
+TEST(ChooseTest, ValuesThatDoNotFitAreCut) {
+  const Graph graph = GptGraph({.layers = 3, .hidden = 32, .heads = 8, .vocabulary = 64, .batch = 1, .tokens = 128});
+  const auto plan_with = [&](double memory, int devices) {
+    std::vector<std::string> items;
+    for (int i = 0; i < devices; ++i) items.push_back(absl::StrCat("{\"item_id\":", i, "}"));
+    const Cluster cluster =
+        Cluster::FromJson(absl::StrCat(R"({"cluster":[{"cluster_nodes":[{"node_id":0,"is_local":true,"item_list":[)",
+                                       absl::StrJoin(items, ","),
+                                       R"(]}]}],"item_def":[{"item_type":"a","resource_type":"Ascend","memory":"[DDR:1MB]"}]})"),
+                          "c.json")
+            .value()
+            .Scaled(1, memory);
+    ParallelOptions options;
+    options.automatic = true;
+    return PlanModel(graph, cluster, options);
+  };
+  const auto alone = plan_with(100, 1);
+  ASSERT_TRUE(alone.ok()) << alone.status();
+  const double bytes = static_cast<double>(alone->device_bytes[0]) / (1 << 20);
+  int64_t weights = 0;
+  for (const int32_t id : graph.NodeIds()) {
+    if (graph.node(id)->is_const()) weights += static_cast<int64_t>(ByteSize(graph.node(id)->output()));
+  }
+  ASSERT_LT(static_cast<double>(weights), 0.3 * bytes * (1 << 20));
+  for (const double part : {0.7, 0.5, 0.4}) {
+    const auto plan = plan_with(bytes * part, 4);
+    ASSERT_TRUE(plan.ok()) << part << " " << plan.status();
+    EXPECT_TRUE(plan->memory_binds);
+    EXPECT_LE(plan->lower_bound, plan->seconds * (1 + 1e-9));
+    for (const int64_t held : plan->device_bytes) EXPECT_LE(held, static_cast<int64_t>(bytes * part * (1 << 20)));
+  }
 }
 
 TEST(ChooseTest, GivenSizesAreKept) {

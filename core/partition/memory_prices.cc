@@ -305,6 +305,7 @@ absl::StatusOr<Solution> MemoryPrices::Within(const std::vector<double>& limits,
     lean.choice = lean_;
     lean.feasible = false;
     lean.lower_bound = kInfinity;
+    lean.engine = "fewest bytes";
     return lean;
   }
   const std::vector<double> no_price(limits.size(), 0);

@@ -328,7 +328,7 @@ absl::Status PlanSearch::DoesNotFit(const Mesh& mesh, int64_t bytes) const {
       "no plan was found that fits: the nearest needs ", bytes, " bytes for weights and values on device ",
       cluster_.devices()[static_cast<size_t>(mesh.device(0))].id.ToString(), ", which has ", memory, "; ",
       bytes - memory,
-      " bytes are missing; use more devices, a larger tensor_parallel_size or more pipeline stages"));
+      " bytes are missing; use more devices, or cut a copy over more of them: tensor_parallel_size, pipe_stage_num, or auto"));
 }
 
 absl::StatusOr<std::optional<PlanDraft>> PlanSearch::Solve(const Staging& staging, double cutoff,
@@ -357,7 +357,8 @@ absl::StatusOr<std::optional<PlanDraft>> PlanSearch::Solve(const Staging& stagin
     if (binds) RETURN_IF_ERROR(OfferGathers(staging, offers, limit));
     Offer& offer = binds && offers->gathering ? *offers->gathering : *offers->plain;
     ASSIGN_OR_RETURN_WITH(Solution solution, offer.prices.Within(limits, memory, cutoff, &price_, limit), "no plan");
-    bound = std::max(bound, solution.lower_bound);
+    // That nothing keeps smaller limits proves nothing.
+    if (round == 1 || solution.lower_bound < kNoCutoff) bound = std::max(bound, solution.lower_bound);
     if (cutoff < kNoCutoff && bound >= cutoff) return std::nullopt;
     const bool feasible = solution.feasible;
     PlanDraft draft = DraftOf(staging, offer, std::move(solution));
@@ -367,21 +368,21 @@ absl::StatusOr<std::optional<PlanDraft>> PlanSearch::Solve(const Staging& stagin
       held[static_cast<size_t>(staging.stage_of[v])] +=
           draft.domains[v]->weight_bytes[static_cast<size_t>(draft.choice[v])];
     }
-    size_t worst = memory.size();
-    double missing = 0;
     for (size_t s = 0; s < memory.size(); ++s) {
       const double bytes = static_cast<double>(draft.device_bytes[s]);
       if (bytes <= memory[s]) continue;
       // The next plan's weights are to be smaller by what is missing.
       limits[s] = std::max(memory[s] - (bytes - held[s]), 0.0);
-      if (bytes - memory[s] > missing) {
-        missing = bytes - memory[s];
-        worst = s;
-      }
     }
-    if (worst < memory.size()) {
+    if (Missing(draft, memory) > 0) {
       if (feasible && round < kRounds) continue;
-      return DoesNotFit(staging.stages[worst], draft.device_bytes[worst]);
+      ASSIGN_OR_RETURN(draft, Uncrowd(staging, offer, memory, std::move(draft), limit));
+      draft.memory_binds = true;
+      missing_ = Missing(draft, memory);
+      for (size_t s = 0; missing_ > 0 && s < memory.size(); ++s) {
+        if (static_cast<double>(draft.device_bytes[s]) - memory[s] == missing_)
+          return DoesNotFit(staging.stages[s], draft.device_bytes[s]);
+      }
     }
     if (draft.gathers() && !options_.weight_sharding) HoldWholeAgain(&draft);
     if (draft.seconds >= cutoff) return std::nullopt;

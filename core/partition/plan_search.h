@@ -93,6 +93,8 @@ class PlanSearch {
   absl::StatusOr<Staging> Stage(const std::vector<Mesh>& stages, const WaitLimit& limit);
   // Nothing when no plan takes less than `cutoff`.
   absl::StatusOr<std::optional<PlanDraft>> Solve(const Staging& staging, double cutoff, const WaitLimit& limit);
+  // When the last answer of Solve was RESOURCE_EXHAUSTED: the bytes that the nearest plan lacks.
+  double missing() const { return missing_; }
   Plan Write(const PlanDraft& draft);
 
   // From now on devices have so many times what the cluster states.
@@ -146,6 +148,11 @@ class PlanSearch {
                                                        const WaitLimit& limit);
   PlanDraft DraftOf(const Staging& staging, const Offer& offer, Solution solution);
   std::vector<int64_t> BytesOf(const PlanDraft& draft);
+  // From `draft`, which does not fit, the draft nearest to memory that is found: the fastest that fits, when there is one.
+  absl::StatusOr<PlanDraft> Uncrowd(const Staging& staging, const Offer& offer, const std::vector<double>& memory,
+                                    PlanDraft draft, const WaitLimit& limit);
+  // Of the stage that misses most.
+  static double Missing(const PlanDraft& draft, const std::vector<double>& memory);
   // Gathers fewer weights, as memory allows.
   void HoldWholeAgain(PlanDraft* draft);
   absl::Status DoesNotFit(const Mesh& mesh, int64_t bytes) const;
@@ -164,6 +171,7 @@ class PlanSearch {
   std::map<std::tuple<const Domain*, std::vector<int>>, std::vector<double>> with_outputs_;
   SegmentCache segments_;
   double memory_scale_ = 1;
+  double missing_ = 0;
   double price_ = 0;  // of bytes, where the last search under limits ended
 };
 
