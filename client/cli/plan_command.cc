@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <stop_token>
 #include <tuple>
@@ -80,18 +81,28 @@ struct Change {
   std::string outcome;  // why there is none
 };
 
-std::vector<Change> WhatWouldChange(const Graph& graph, const Cluster& cluster, const ParallelOptions& options,
+std::vector<Change> WhatWouldChange(const Graph& graph, const Cluster& cluster, const ParallelOptions& options, const Plan& found,
                                     ModelPlanner& planner, const WaitLimit& limit) {
   std::vector<Change> changes;
   if (!options.plan.empty()) return changes;  // the plan is given: nothing is left to choose
+  ParallelOptions brief = options;  // a question beside the plan is not to take as long as it
+  brief.search_seconds = options.search_seconds / 4;
+  // Whatever is found in that time: with better links or more memory the plan itself still works, as with worse links.
+  auto as_it_is = [&](double links, double memory) {
+    if (memory < 1) return std::numeric_limits<double>::infinity();
+    if (links == 1) return found.seconds;
+    const absl::StatusOr<Plan> same = PlanFromText(PlanToText(graph, cluster, found), "plan", graph, cluster.Scaled(links, memory));
+    return same.ok() ? same->seconds : std::numeric_limits<double>::infinity();
+  };
   for (const auto& [what, links, memory] : {std::tuple<const char*, double, double>{"links twice as fast", 2, 1},
                                             {"links half as fast", 0.5, 1},
                                             {"twice the memory", 1, 2},
                                             {"half the memory", 1, 0.5}}) {
     const absl::StatusOr<Plan> plan =
-        links == 1 ? planner.Find(memory, limit) : PlanModel(graph, cluster.Scaled(links, memory), options, limit);
+        links == 1 ? planner.Find(memory, limit) : PlanModel(graph, cluster.Scaled(links, memory), brief, limit);
     if (plan.ok()) {
-      changes.push_back({what, plan->seconds, ""});
+      const bool run = options.objective != PlanObjective::kThroughput;
+      changes.push_back({what, run ? std::min(plan->seconds, as_it_is(links, memory)) : plan->seconds, ""});
     } else {
       changes.push_back({what, 0, std::string(plan.status().message())});
     }
@@ -264,7 +275,7 @@ absl::StatusOr<int> RunPlan(Session& session, const PlanArguments& arguments) {
     RETURN_IF_ERROR(WriteFileAtomically(arguments.save_plan, PlanToText(graph, cluster, plan)));
   }
   if (!arguments.html.empty()) RETURN_IF_ERROR(WriteFileAtomically(arguments.html, PlanHtml(name, report, simulation)));
-  const std::vector<Change> changes = WhatWouldChange(graph, cluster, planned->options, *planned->planner, limit);
+  const std::vector<Change> changes = WhatWouldChange(graph, cluster, planned->options, planned->plan, *planned->planner, limit);
   RETURN_IF_ERROR(limit.Check("what would change"));
   if (session.json()) {
     session.PrintJson(ToJson(name, report, simulation, changes));
