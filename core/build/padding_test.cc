@@ -94,6 +94,7 @@ TEST_F(PaddingTest, APlanFileSaysWhatWasPadded) {
   EXPECT_THAT(options.parallel->plan, HasSubstr("\"padded_to_multiple_of\": 2"));
   const SlicedModel again = Build(options);
   EXPECT_EQ(again.info.build.at("padded"), "'table' 1031 to 1032");
+  EXPECT_THAT(again.info.build.at("plan_file"), HasSubstr("\"padded_to_multiple_of\": 2"));
   EXPECT_EQ(Dump(again.graphs[1]), Dump(model.graphs[1]));
 
   options.parallel->plan = "{\"omserve_plan\":{\"padded_to_multiple_of\":0}}";

@@ -3,8 +3,8 @@
     generate.py OUT_FOLDER [--size tiny|full] [NAME ...]
 
 Each model becomes a folder in ONNX backend-test layout with ONNX Runtime's outputs as reference: gpt2, bert, llama, vit,
-resnet50. "tiny" has the structure at a fraction of the size, for tests; "full" is GPT-2 124M, BERT base, ViT-B/16,
-ResNet-50 and a Llama of 110M, for benchmarks.
+resnet50. "tiny" has the structure at a fraction of the size, for tests (also of gpt2_uneven, whose vocabulary divides by
+nothing); "full" is GPT-2 124M, BERT base, ViT-B/16, ResNet-50 and a Llama of 110M, for benchmarks.
 """
 
 import argparse
