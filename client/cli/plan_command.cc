@@ -116,6 +116,8 @@ ordered_json ToJson(const std::string& model, const PlanReport& report, const Pl
   for (const PlanReport::Stage& stage : report.stages) {
     ordered_json axis_bytes = ordered_json::object();
     for (const auto& [axis, bytes] : stage.axis_bytes) axis_bytes[absl::StrCat(axis)] = bytes;
+    ordered_json stage_bytes = ordered_json::object();
+    for (const auto& [later, bytes] : stage.stage_bytes) stage_bytes[absl::StrCat(later)] = bytes;
     stages.push_back({{"devices", stage.devices},
                       {"mesh", stage.axes},
                       {"seconds", stage.seconds},
@@ -124,7 +126,8 @@ ordered_json ToJson(const std::string& model, const PlanReport& report, const Pl
                       {"weight_bytes", stage.weight_bytes},
                       {"value_bytes", stage.value_bytes},
                       {"memory_bytes", stage.memory_bytes},
-                      {"axis_bytes", axis_bytes}});
+                      {"axis_bytes", axis_bytes},
+                      {"stage_bytes", stage_bytes}});
   }
   ordered_json operators = ordered_json::array();
   for (const PlanReport::Operator* op : Dearest(report.operators)) {
@@ -190,6 +193,8 @@ std::string ToText(const std::string& model, const PlanReport& report, const Pla
                                                           : absl::StrCat(stage.devices.front(), " … ", stage.devices.back());
     std::vector<std::string> sent;
     for (const auto& [axis, bytes] : stage.axis_bytes) sent.push_back(absl::StrCat(axis, ": ", BytesText(static_cast<uint64_t>(bytes))));
+    for (const auto& [later, bytes] : stage.stage_bytes)
+      sent.push_back(absl::StrCat("to stage ", later, ": ", BytesText(static_cast<uint64_t>(bytes))));
     stages.AddRow({absl::StrCat(s), devices, stage.axes.empty() ? "1" : absl::StrJoin(stage.axes, "x"), MillisecondsText(stage.seconds),
                    MillisecondsText(stage.compute_seconds), MillisecondsText(stage.communication_seconds),
                    absl::StrFormat("%.0f %%", 100 * simulation.overlapped.working[s]),

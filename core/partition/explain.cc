@@ -140,6 +140,7 @@ class Explainer {
     for (const ReshardStep& step : resharders_[static_cast<size_t>(s)]->Path(at, to, desc).steps) {
       const int64_t bytes = SentBytes(mesh, step, at, desc);
       for (int8_t axis : step.axes) {
+        if (bytes == 0) break;
         report_.stages[static_cast<size_t>(s)].axis_bytes[axis] +=
             bytes / static_cast<int64_t>(step.axes.size());
       }
@@ -190,6 +191,10 @@ class Explainer {
     const int64_t bytes = LocalBytes(plan_.stages[static_cast<size_t>(to)], transfer.received, desc);
     reshard.steps.push_back(absl::StrCat("send ", ToString(transfer.received), " to stage ", to));
     reshard.bytes += bytes;
+    // Readers of the same part share its message.
+    if (sent_.emplace(value.node, value.output, to, ToString(transfer.received)).second) {
+      report_.stages[static_cast<size_t>(from)].stage_bytes[to] += bytes;
+    }
     CountTraffic(to, transfer.received, wanted, desc, &reshard);
     report_.stages[static_cast<size_t>(to)].communication_seconds += reshard.seconds;
     report_.reshards.push_back(std::move(reshard));
@@ -200,6 +205,7 @@ class Explainer {
   const Plan& plan_;
   std::vector<std::unique_ptr<Resharder>> resharders_;
   std::map<std::pair<int, int>, std::unique_ptr<TransferPlanner>> transfers_;
+  std::set<std::tuple<int32_t, int, int, std::string>> sent_;  // node, output, stage and how it is received
   PlanReport report_;
 };
 

@@ -39,6 +39,7 @@ struct PlanReport {
     int64_t weight_bytes = 0, value_bytes = 0;  // per device: constants, and values alive at once
     int64_t memory_bytes = 0;                   // of a device; 0: not stated
     std::map<int, int64_t> axis_bytes;          // traffic of one device per axis
+    std::map<int, int64_t> stage_bytes;         // what a device of a later stage receives from this one
   };
   int replicas = 1;
   std::vector<Stage> stages;
