@@ -77,7 +77,9 @@ std::string Summarize(const Graph& graph, const Plan& plan, const Graph& slice) 
   for (const auto& [type, entry] : collectives) {
     parts.push_back(absl::StrCat(entry.first, " ", type, " (", entry.second, " bytes)"));
   }
-  std::string layout = absl::StrCat(plan.stages[0].size(), " devices as mesh ", plan.stages[0].ToString());
+  std::string layout = plan.stages[0].size() == 1
+                           ? "one device"
+                           : absl::StrCat(plan.stages[0].size(), " devices as mesh ", plan.stages[0].ToString());
   if (plan.num_stages() > 1) layout = absl::StrCat(plan.num_stages(), " stages of ", layout);
   if (plan.num_replicas() > 1) layout = absl::StrCat(plan.num_replicas(), " replicas of ", layout);
   std::string text = absl::StrFormat(

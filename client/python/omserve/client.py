@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import math
 import os
 import pathlib
 import queue
@@ -201,6 +202,8 @@ class Client:
 
     def build(self, model_path: Path, om_path: Path, *, name: str = "", cluster_config: Optional[JsonFile] = None,
               parallel_config: Optional[JsonFile] = None, tensor_parallel: Optional[int] = None,
+              pipeline: Optional[int] = None, data_parallel: Optional[int] = None, auto: bool = False,
+              objective: Optional[str] = None, global_batch: Optional[int] = None,
               input_shapes: Shapes = "", relation_config: Optional[JsonFile] = None,
               cost_config: Optional[JsonFile] = None, timeout: Optional[float] = None,
               progress: Optional[Callable[[Progress], None]] = None) -> BuildResult:
@@ -210,15 +213,20 @@ class Client:
         slices (docs/slices.md).
 
         `cluster_config` and `parallel_config` are the cluster file and the partition policy: paths, or their content
-        as dictionaries; `cost_config` is a cost file of measured times (docs/partitioning.md). `tensor_parallel=N` stands
-        for a policy of that size, and for a local cluster of N devices where no cluster file is given. `input_shapes` is {"input_ids": (1, 128)} or "input_ids:1,128;mask:1,128".
+        as dictionaries; `cost_config` is a cost file of measured times (docs/partitioning.md). `tensor_parallel`,
+        `pipeline`, `data_parallel`, `auto`, `objective` and `global_batch` stand for a policy, as omctl's options of these
+        names; where no cluster file is given, sizes stand for a local cluster of as many devices as they multiply to.
+        `input_shapes` is {"input_ids": (1, 128)} or "input_ids:1,128;mask:1,128".
         """
-        if tensor_parallel is not None:
+        sizes = {"tensor_parallel": tensor_parallel, "pipeline": pipeline, "data_parallel": data_parallel}
+        given = {name: size for name, size in sizes.items() if size is not None}
+        if given or auto or objective is not None or global_batch is not None:
             if parallel_config is not None:
-                raise errors.InvalidArgument("give either parallel_config or tensor_parallel")
-            parallel_config = _policy(tensor_parallel)
-            if cluster_config is None and tensor_parallel > 1:
-                cluster_config = _local_cluster(tensor_parallel)
+                raise errors.InvalidArgument("give either parallel_config or the sizes, auto, objective and global_batch")
+            parallel_config = _policy(given, auto, objective, global_batch)
+            devices = math.prod(given.values())
+            if cluster_config is None and given and devices != 1:
+                cluster_config = _local_cluster(given, devices)
         model, om = pathlib.Path(model_path), pathlib.Path(om_path)
         if not om.parent.is_dir():
             raise FileNotFoundError(f"cannot write {om}: there is no folder {om.parent}")
@@ -369,12 +377,29 @@ def _files_below(folder: pathlib.Path) -> List[str]:
     return names
 
 
-def _policy(tensor_parallel: int) -> Dict[str, Any]:
-    return {"graph_parallel_option": {"auto": False,
-                                      "tensor_parallel_option": {"tensor_parallel_size": tensor_parallel}}}
+_POLICY_KEYS = {"tensor_parallel": ("tensor_parallel_option", "tensor_parallel_size"),
+                "pipeline": ("pipeline_parallel_option", "pipe_stage_num"),
+                "data_parallel": ("data_parallel_option", "data_parallel_size")}
+_MOST_LOCAL_DEVICES = 1024
 
 
-def _local_cluster(devices: int) -> Dict[str, Any]:
+def _policy(sizes: Mapping[str, int], auto: bool, objective: Optional[str],
+            global_batch: Optional[int]) -> Dict[str, Any]:
+    policy: Dict[str, Any] = {"auto": auto}
+    for name, size in sizes.items():
+        option, key = _POLICY_KEYS[name]
+        policy[option] = {key: size}
+    if objective is not None:
+        policy["objective"] = objective
+    if global_batch is not None:
+        policy["global_batch_size"] = global_batch
+    return {"graph_parallel_option": policy}
+
+
+def _local_cluster(sizes: Mapping[str, int], devices: int) -> Dict[str, Any]:
+    if min(sizes.values()) < 1 or devices > _MOST_LOCAL_DEVICES:
+        asked = " x ".join(f"{name} {size}" for name, size in sizes.items())
+        raise errors.InvalidArgument(f"{asked}: expected sizes of at least 1 that multiply to at most {_MOST_LOCAL_DEVICES} devices")
     items = [{"item_id": item} for item in range(devices)]
     return {"cluster": [{"cluster_nodes": [{"node_id": 0, "is_local": True, "item_list": items}]}],
             "item_def": [{"item_type": "cpu"}]}

@@ -1,6 +1,7 @@
 """The client against a service that answers as told: what is sent, what comes back, and every error."""
 
 import hashlib
+import json
 import struct
 import threading
 
@@ -194,6 +195,20 @@ def test_build_sends_the_model_and_writes_the_om(fake, client, model, tmp_path):
     assert result.model_name == "mlp" and result.bytes == len(OM)
     assert result.files == (tmp_path / "out/m.om",)
     assert contents(tmp_path / "out") == {"m.om": OM}
+
+
+def test_sizes_stand_for_a_policy(fake, client, model, tmp_path):
+    fake.on_build = answer(("x.om", OM, OM))
+    client.build(model, tmp_path / "m.om", tensor_parallel=2, pipeline=3, data_parallel=4, global_batch=8)
+    assert json.loads(fake.build_options.parallel_config)["graph_parallel_option"] == {
+        "auto": False, "tensor_parallel_option": {"tensor_parallel_size": 2}, "pipeline_parallel_option": {"pipe_stage_num": 3},
+        "data_parallel_option": {"data_parallel_size": 4}, "global_batch_size": 8}
+    assert fake.build_options.cluster_config.count("item_id") == 24
+    client.build(model, tmp_path / "m.om", auto=True, objective="throughput", cluster_config={"cluster": []})
+    assert json.loads(fake.build_options.parallel_config)["graph_parallel_option"] == {"auto": True, "objective": "throughput"}
+    for sizes in ({"tensor_parallel": 10**9}, {"pipeline": 0}, {"tensor_parallel": -1, "pipeline": -1}):
+        with pytest.raises(omserve.InvalidArgument, match="at most 1024 devices"):
+            client.build(model, tmp_path / "m.om", **sizes)
 
 
 def test_build_takes_files_and_dictionaries(fake, client, model, tmp_path):
