@@ -224,9 +224,8 @@ class Client:
             if parallel_config is not None:
                 raise errors.InvalidArgument("give either parallel_config or the sizes, auto, objective and global_batch")
             parallel_config = _policy(given, auto, objective, global_batch)
-            devices = math.prod(given.values())
-            if cluster_config is None and given and devices != 1:
-                cluster_config = _local_cluster(given, devices)
+            if cluster_config is None and given:
+                cluster_config = _local_cluster(given)
         model, om = pathlib.Path(model_path), pathlib.Path(om_path)
         if not om.parent.is_dir():
             raise FileNotFoundError(f"cannot write {om}: there is no folder {om.parent}")
@@ -396,10 +395,13 @@ def _policy(sizes: Mapping[str, int], auto: bool, objective: Optional[str],
     return {"graph_parallel_option": policy}
 
 
-def _local_cluster(sizes: Mapping[str, int], devices: int) -> Dict[str, Any]:
+def _local_cluster(sizes: Mapping[str, int]) -> Optional[Dict[str, Any]]:
+    devices = math.prod(sizes.values())
     if min(sizes.values()) < 1 or devices > _MOST_LOCAL_DEVICES:
         asked = " x ".join(f"{name} {size}" for name, size in sizes.items())
         raise errors.InvalidArgument(f"{asked}: expected sizes of at least 1 that multiply to at most {_MOST_LOCAL_DEVICES} devices")
+    if devices == 1:
+        return None
     items = [{"item_id": item} for item in range(devices)]
     return {"cluster": [{"cluster_nodes": [{"node_id": 0, "is_local": True, "item_list": items}]}],
             "item_def": [{"item_type": "cpu"}]}
