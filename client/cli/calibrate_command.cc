@@ -41,8 +41,11 @@ constexpr int kAttempts = 5;
 // Of weights, in all slices of a probe together.
 constexpr double kMostProbeBytes = 96e6;
 
+constexpr int64_t kNarrowWindow = 3;  // whose taps cost less than moving the image
 constexpr int64_t kSmall = 256;  // elements: next to nothing to do
 constexpr int64_t kHeads = 8;
+// Of probes whose operator treats pieces one by one: elements of a piece, and of short ones with that many elements in all.
+constexpr int64_t kPiece = 256, kShortPiece = 16, kShortPieces = 64 << 10;
 constexpr int64_t kLarge = int64_t{8} << 20;  // elements: no cache holds them
 // What is measured.
 struct Extent {
@@ -55,25 +58,43 @@ struct Extent {
   std::vector<CollectiveKind> collectives;
 };
 
-// A convolution of an image of so many channels.
-Probe Image(int64_t channels, int64_t size, int64_t window, bool depthwise = false) {
-  return {.what = Probe::What::kConvolution, .size = size, .columns = channels, .window = window, .depthwise = depthwise};
+Probe Convolution(int64_t from, int64_t to, int64_t window, int64_t image, int64_t stride = 1) {
+  return {.what = Probe::What::kConvolution, .size = image, .columns = to, .inner = from, .window = window, .stride = stride};
+}
+
+Probe Transposed(int64_t from, int64_t to, int64_t window, int64_t image) {
+  Probe probe = Convolution(from, to, window, image, 2);
+  probe.transposed = true;
+  return probe;
+}
+
+Probe Depthwise(int64_t channels, int64_t window, int64_t image) {
+  return {.what = Probe::What::kConvolution, .size = image, .columns = channels, .window = window, .depthwise = true};
 }
 
 Extent ExtentOf(bool quick) {
   if (quick) {
-    return {{"Add", "SoftmaxV2"}, {256, 64 << 10}, {1, 64}, {64, 256}, {64}, {16}, {Image(16, 28, 3), Image(16, 28, 3, true)}, {4 << 10, 1 << 20},
-            {CollectiveKind::kAllReduce, CollectiveKind::kSendReceive}};
+    return {{"Add", "SoftmaxV2", "Relu"}, {256, 64 << 10}, {1, 64}, {64, 256}, {64}, {16},
+            {Depthwise(16, 3, 28), Depthwise(16, 5, 14), Convolution(16, 16, 3, 28), Convolution(16, 32, 1, 28)},
+            {4 << 10, 1 << 20}, {CollectiveKind::kAllReduce, CollectiveKind::kSendReceive}};
   }
-  return {{"Add", "Mul", "Sub", "RealDiv", "Relu", "Sigmoid", "Tanh", "Erf", "Gelu", "Sqrt", "SoftmaxV2", "ReduceMean", "Transpose"},
+  return {{"Add", "Mul", "Sub", "RealDiv", "Relu", "Sigmoid", "Tanh", "Erf", "Gelu", "Swish", "HardSwish", "Sqrt", "SoftmaxV2",
+           "RmsNorm", "LayerNormV4", "ReduceMean", "GlobalAveragePool", "MaxPoolV3", "Resize", "Transpose", "ConcatD", "GatherV2",
+           "BroadcastTo"},
           {256, 4 << 10, 64 << 10, 1 << 20},
           {1, 8, 64, 256},
           {16, 64, 256, 768},
           {16, 128},
           {8, 64},
-          {Image(8, 24, 1), Image(32, 14, 1), Image(128, 7, 1), Image(64, 56, 1), Image(256, 14, 1), Image(512, 14, 1),
-           Image(16, 56, 3), Image(64, 28, 3), Image(64, 56, 3), Image(128, 14, 3), Image(256, 14, 3), Image(512, 7, 3),
-           Image(16, 12, 3, true), Image(32, 56, 3, true), Image(96, 12, 5, true), Image(240, 28, 5, true)},
+          // From images that the first cache holds to those that only memory does; large windows for the rate of computing.
+          {Depthwise(32, 3, 4), Depthwise(32, 3, 16), Depthwise(32, 3, 56), Depthwise(32, 3, 112), Depthwise(32, 3, 224),
+           Depthwise(96, 5, 14), Depthwise(192, 5, 28),
+           Convolution(8, 8, 3, 24), Convolution(16, 24, 3, 22), Convolution(96, 24, 3, 80), Convolution(64, 64, 3, 56),
+           Convolution(256, 256, 3, 14), Convolution(512, 512, 3, 7), Convolution(3, 16, 3, 96, 2), Convolution(3, 64, 7, 224, 2),
+           Convolution(8, 24, 1, 24), Convolution(16, 96, 1, 17), Convolution(32, 200, 1, 14), Convolution(16, 32, 1, 224),
+           Convolution(48, 96, 1, 80), Convolution(64, 256, 1, 56), Convolution(256, 1024, 1, 14), Convolution(512, 2048, 1, 7),
+           Convolution(24, 96, 1, 1),
+           Transposed(16, 16, 2, 28), Transposed(24, 24, 4, 80), Transposed(24, 1, 4, 160)},
           {4 << 10, 64 << 10, 1 << 20, 8 << 20},
           {CollectiveKind::kAllReduce, CollectiveKind::kAllGather, CollectiveKind::kReduceScatter,
            CollectiveKind::kAllToAll, CollectiveKind::kBroadcast, CollectiveKind::kSendReceive}};
@@ -108,6 +129,8 @@ std::vector<int> GroupSizes(int most) {
 }
 
 class Calibration {
+  using Measured = MeasuredProduct;
+
  public:
   Calibration(Session& session, client::Client& client, Extent extent, const std::string& folder)
       : session_(session), client_(client), extent_(std::move(extent)), om_(absl::StrCat(folder, "/probe.om")) {}
@@ -146,34 +169,26 @@ class Calibration {
       size_t curves = 0;
       for (const int size : GroupSizes(static_cast<int>(devices))) {
         curves += static_cast<size_t>(std::count_if(extent_.collectives.begin(), extent_.collectives.end(),
-                                                    [&](CollectiveKind kind) { return Measured(kind, size); }));
+                                                    [&](CollectiveKind kind) { return HasCurve(kind, size); }));
       }
       return curves * extent_.payloads.size();
     };
     const size_t of_a_kind = 1 + extent_.operators.size() * extent_.operator_sizes.size() +
                              extent_.rows.size() * extent_.columns.size() +
-                             2 * extent_.positions.size() * extent_.head_sizes.size() + extent_.convolutions.size();
+                             2 * extent_.positions.size() * extent_.head_sizes.size() + extent_.convolutions.size() + 2;
     to_do_ = kinds.size() * of_a_kind + links(most) + links(workers.size());
   }
 
-  static bool Measured(CollectiveKind kind, int ranks) { return kind != CollectiveKind::kSendReceive || ranks == 2; }
+  static bool HasCurve(CollectiveKind kind, int ranks) { return kind != CollectiveKind::kSendReceive || ranks == 2; }
 
   // All devices of a kind are at work at the same time, as in a model that is cut over them.
   absl::StatusOr<CostFile::Device> MeasureDevice(const std::string& kind, const std::vector<LogicalDeviceId>& devices) {
-    OperatorRates rates;
-    const Probe large{.type = "Neg", .size = kLarge};
-    ASSIGN_OR_RETURN(const double seconds, SecondsOf(large, devices));
-    const double memory = large.bytes() / seconds;
     CostFile::Device device;
+    ASSIGN_OR_RETURN(const Measured large, Time({.type = "Neg", .size = kLarge}, devices));
+    const double memory = large.works[0].bytes / large.seconds;
     std::vector<double> starts, speeds;
     for (const std::string& type : extent_.operators) {
-      std::vector<CostCurve::Point> points;
-      for (const int64_t size : extent_.operator_sizes) {
-        const Probe probe{.type = type, .size = size};
-        ASSIGN_OR_RETURN(const double time, SecondsOf(probe, devices));
-        points.emplace_back(probe.bytes(), time);
-      }
-      ASSIGN_OR_RETURN(device.operators[type].by_bytes, Increasing(std::move(points)));
+      ASSIGN_OR_RETURN(device.operators[type], MeasureOperator(type, devices));
       const auto& made = device.operators[type].by_bytes->points();
       starts.push_back(made.front().second);
       const CostCurve::Point& middle = made[made.size() / 2];
@@ -183,8 +198,58 @@ class Calibration {
     // Operators that were not measured are as the middle one of those that were.
     std::sort(starts.begin(), starts.end());
     std::sort(speeds.begin(), speeds.end());
+    OperatorRates rates;
     rates.start_seconds = starts[starts.size() / 2];
     rates.bytes_per_second = speeds[speeds.size() / 2];
+    table_.AddRow({kind, "operators, the middle one", "",
+                   absl::StrFormat("%.2f us and %.1f GB/s", 1e6 * rates.start_seconds, 1e-9 * rates.bytes_per_second)});
+    table_.AddRow({kind, "memory", "", absl::StrFormat("%.1f GB/s", 1e-9 * memory)});
+    // Weights come from memory at its speed, and no operator starts sooner than the quickest one.
+    const OperatorRates product{.bytes_per_second = memory, .start_seconds = starts[0]};
+    std::vector<Measured> products;
+    for (const Probe& probe : Products()) {
+      ASSIGN_OR_RETURN(products.emplace_back(), Time(probe, devices));
+    }
+    const OperatorRates fitted = FitProducts(product, products);
+    rates.flops_per_second = fitted.flops_per_second;
+    rates.half_rows = fitted.half_rows;
+    rates.half_columns = fitted.half_columns;
+    rates.half_inner = fitted.half_inner;
+    for (const char* type : {"MatMulV2", "BatchMatMulV2"}) device.operators[type].rates = ToFile(fitted);
+    AddProducts(kind, "matrix products", fitted, products);
+    RETURN_IF_ERROR(MeasureConvolutions(kind, devices, product, &device));
+    ASSIGN_OR_RETURN(rates.epilogue_share, MeasureEpilogues(devices, device));
+    table_.AddRow({kind, "epilogues", "", absl::StrFormat("%.0f %% of the same alone", 100 * rates.epilogue_share)});
+    device.rates = ToFile(rates);
+    device.rates["epilogue_share"] = rates.epilogue_share;
+    return device;
+  }
+
+  absl::StatusOr<CostFile::Operator> MeasureOperator(const std::string& type, const std::vector<LogicalDeviceId>& devices) {
+    CostFile::Operator made;
+    std::vector<CostCurve::Point> points;
+    std::vector<Measured> all;
+    for (const int64_t size : extent_.operator_sizes) {
+      ASSIGN_OR_RETURN(const Measured measured, Time({.type = type, .size = size, .row = kPiece}, devices));
+      all.push_back(measured);
+      points.emplace_back(measured.works[0].bytes, measured.seconds);
+    }
+    // Of operators on pieces, how much each of them costs: with as many bytes, in more pieces.
+    if (all[0].works[0].pieces > 0) {
+      ASSIGN_OR_RETURN(const Measured whole, Time({.type = type, .size = kShortPieces, .row = kPiece}, devices));
+      ASSIGN_OR_RETURN(const Measured cut, Time({.type = type, .size = kShortPieces, .row = kShortPiece}, devices));
+      made.piece_seconds = std::max(0.0, (cut.seconds - whole.seconds) /
+                                             static_cast<double>(cut.works[0].pieces - whole.works[0].pieces));
+      for (size_t i = 0; i < points.size(); ++i) {
+        const double pieces = made.piece_seconds * static_cast<double>(all[i].works[0].pieces);
+        points[i].second = std::max(points[i].second - pieces, points[i].second / 10);
+      }
+    }
+    ASSIGN_OR_RETURN(made.by_bytes, Increasing(std::move(points)));
+    return made;
+  }
+
+  std::vector<Probe> Products() const {
     std::vector<Probe> probes;
     for (const int64_t columns : extent_.columns) {
       for (const int64_t rows : extent_.rows) {
@@ -197,44 +262,66 @@ class Calibration {
         probes.push_back({.what = Probe::What::kProduct, .size = n, .columns = head, .inner = n, .batch = kHeads});
       }
     }
-    std::vector<MeasuredProduct> products;
-    for (const Probe& probe : probes) {
-      ASSIGN_OR_RETURN(const double time, SecondsOf(probe, devices));
-      products.push_back({probe.work(), time});
-    }
-    // Weights come from memory at its speed, and no operator starts sooner than the quickest one.
-    const OperatorRates fitted = FitProducts({.bytes_per_second = memory, .start_seconds = starts[0]}, products);
-    rates.flops_per_second = fitted.flops_per_second;
-    rates.half_rows = fitted.half_rows;
-    rates.half_columns = fitted.half_columns;
-    rates.half_inner = fitted.half_inner;
-    for (const char* type : {"MatMulV2", "BatchMatMulV2"}) device.operators[type].rates = ToFile(fitted);
-    // A convolution is a product of positions x taps by taps x channels; where each channel is by itself, other code runs.
-    std::map<std::string, std::vector<MeasuredProduct>> convolutions;
+    return probes;
+  }
+
+  // A convolution of each channel by itself does little but move images: what it takes by their bytes is what moving takes for all
+  // of them. The others compute besides.
+  absl::Status MeasureConvolutions(const std::string& kind, const std::vector<LogicalDeviceId>& devices,
+                                   const OperatorRates& product, CostFile::Device* device) {
+    std::map<std::string, std::vector<Measured>> by_form;
+    std::vector<CostCurve::Point> points;
+    double fastest = 0;  // of those of each channel by itself, flops per second
     for (const Probe& probe : extent_.convolutions) {
-      ASSIGN_OR_RETURN(const double time, SecondsOf(probe, devices));
-      const OperatorWork work = probe.work();
-      convolutions[std::string(work.type)].push_back({work, time});
+      ASSIGN_OR_RETURN(const Measured measured, Time(probe, devices));
+      const OperatorWork& work = measured.works[0];
+      if (!probe.depthwise) {
+        by_form[std::string(work.variant.empty() ? work.type : work.variant)].push_back(measured);
+        continue;
+      }
+      fastest = std::max(fastest, work.flops / measured.seconds);
+      if (probe.window == kNarrowWindow) points.emplace_back(work.bytes, measured.seconds);
     }
-    for (const auto& [type, measured] : convolutions) {
-      const OperatorRates rate = FitProducts({.bytes_per_second = memory, .start_seconds = starts[0]}, measured);
-      device.operators[type].rates = ToFile(rate);
-      AddProducts(kind, type, rate, measured);
+    ASSIGN_OR_RETURN(const CostCurve moving, Increasing(std::move(points)));
+    CostFile::Operator& depthwise = device->operators["DepthwiseConv2D"];
+    depthwise.by_bytes = moving;
+    OperatorRates rates = product;
+    rates.flops_per_second = fastest;
+    depthwise.rates = ToFile(rates);
+    table_.AddRow({kind, "convolutions of each channel", BytesText(static_cast<uint64_t>(moving.points().back().first)),
+                   absl::StrFormat("%s; at most %.1f Gflop/s", MillisecondsText(moving.points().back().second), 1e-9 * fastest)});
+    for (const auto& [form, measured] : by_form) {
+      rates = product;
+      rates.overlap = 0;
+      rates = FitProducts(rates, measured, moving);
+      CostFile::Operator& made = device->operators[form];
+      made.by_bytes = moving;
+      made.rates = ToFile(rates);
+      made.rates["overlap"] = rates.overlap;
+      AddProducts(kind, form, rates, measured, moving);
     }
-    table_.AddRow({kind, "operators, the middle one", "",
-                   absl::StrFormat("%.2f us and %.1f GB/s", 1e6 * rates.start_seconds, 1e-9 * rates.bytes_per_second)});
-    table_.AddRow({kind, "memory", "", absl::StrFormat("%.1f GB/s", 1e-9 * memory)});
-    AddProducts(kind, "matrix products", fitted, products);
-    device.rates = ToFile(rates);
-    return device;
+    return absl::OkStatus();
+  }
+
+  // What an activation and a residual add to a product, of what they take alone.
+  absl::StatusOr<double> MeasureEpilogues(const std::vector<LogicalDeviceId>& devices, const CostFile::Device& device) {
+    Probe probe{.what = Probe::What::kProduct, .size = 512, .columns = 64, .inner = 64};
+    ASSIGN_OR_RETURN(const Measured without, Time(probe, devices));
+    probe.epilogue = true;
+    ASSIGN_OR_RETURN(const Measured with, Time(probe, devices));
+    double alone = 0;
+    for (const OperatorWork& work : with.works) {
+      if (work.epilogue) alone += device.operators.at(std::string(work.type)).by_bytes->At(work.bytes);
+    }
+    return std::clamp((with.seconds - without.seconds) / alone, 0.0, 1.0);
   }
 
   void AddProducts(const std::string& kind, const std::string& what, const OperatorRates& rates,
-                   const std::vector<MeasuredProduct>& measured) {
+                   const std::vector<Measured>& measured, const std::optional<CostCurve>& moving = std::nullopt) {
     table_.AddRow({kind, what, "",
                    absl::StrFormat("%.1f Gflop/s, half of it at %.0f rows, %.0f columns or %.0f inner; %d measured, mean error %.0f %%",
                                    1e-9 * rates.flops_per_second, rates.half_rows, rates.half_columns, rates.half_inner,
-                                   measured.size(), 100 * MeanError(rates, measured))});
+                                   measured.size(), 100 * MeanError(rates, measured, moving))});
   }
 
   static CostFile::Rates ToFile(const OperatorRates& rates) {
@@ -249,12 +336,12 @@ class Calibration {
     for (const int size : GroupSizes(static_cast<int>(devices.size()))) {
       const std::vector<LogicalDeviceId> group(devices.begin(), devices.begin() + size);
       for (const CollectiveKind kind : extent_.collectives) {
-        if (!Measured(kind, size)) continue;
+        if (!HasCurve(kind, size)) continue;
         std::vector<CostCurve::Point> points;
         for (const int64_t payload : extent_.payloads) {
           const Probe probe{.what = Probe::What::kCollective, .collective = kind, .size = payload};
           ASSIGN_OR_RETURN(const double time, SecondsOf(probe, group));
-          points.emplace_back(probe.bytes(), time);
+          points.emplace_back(static_cast<double>(payload), time);
         }
         ASSIGN_OR_RETURN(const CostCurve curve, Increasing(std::move(points)));
         for (const auto& [bytes, seconds] : curve.points()) {
@@ -282,6 +369,13 @@ class Calibration {
   static absl::StatusOr<CostCurve> Increasing(std::vector<CostCurve::Point> points) {
     for (size_t i = points.size() - 1; i-- > 0;) points[i].second = std::min(points[i].second, points[i + 1].second);
     return CostCurve::Make(std::move(points));
+  }
+
+  absl::StatusOr<Measured> Time(const Probe& probe, const std::vector<LogicalDeviceId>& devices) {
+    Measured measured;
+    ASSIGN_OR_RETURN(measured.works, probe.Work());
+    ASSIGN_OR_RETURN(measured.seconds, SecondsOf(probe, devices));
+    return measured;
   }
 
   // Of one repetition. ABORTED when the machine is too busy to tell.

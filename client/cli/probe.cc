@@ -1,36 +1,33 @@
 #include "client/cli/probe.h"
 
+#include <cmath>
 #include <numeric>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "core/base/status.h"
 #include "core/ops/op.h"
+#include "core/partition/epilogues.h"
+#include "core/partition/local_work.h"
 
 namespace omserve::cli {
 namespace {
 
 constexpr char kGroup[] = "probe";
-// Of a row; what an axis of a softmax has.
-constexpr int64_t kRow = 64;
+constexpr char kDone[] = "done";
+// Of an image that is pooled or resized.
+constexpr int64_t kChannels = 16;
 
 Tensor Filled(Shape shape, float value) {
   return Tensor::Of<float>(shape, std::vector<float>(static_cast<size_t>(NumElements(shape)), value));
 }
 
-// The parameter of operators that take one beside their operand; empty for others.
-std::vector<int64_t> ParameterOf(absl::string_view type) {
-  if (type == "Transpose") return {1, 0};
-  if (type == "ReduceMean") return {1};
-  return {};
+bool IsOfImages(absl::string_view type) {
+  return type == "MaxPoolV3" || type == "GlobalAveragePool" || type == "Resize";
 }
 
-// 0: no such operator.
-size_t NumOperands(const std::string& type) {
-  const OpDef* op = OpRegistry::Get().Find(type);
-  if (op == nullptr) return 0;
-  return op->inputs.size() - (ParameterOf(type).empty() ? 0 : 1);
-}
+// A result that is smaller than its operand each time would soon be denormal.
+bool Shrinks(absl::string_view type) { return type == "Gelu" || type == "Swish" || type == "HardSwish"; }
 
 // The slice of one rank.
 class Builder {
@@ -41,7 +38,7 @@ class Builder {
   absl::StatusOr<Graph> Build(int repetitions) {
     // What makes it a run: something goes in and comes out.
     const Node* go = graph_.AddData("go", {DataType::kFloat, {1}});
-    ASSIGN_OR_RETURN(const ValueId done, Add("Neg", "done", {go->out()}));
+    ASSIGN_OR_RETURN(const ValueId done, Add("Neg", kDone, {go->out()}));
     x_ = graph_.AddConst("x", Filled(StartShape(), 1))->out();
     for (int i = 0; i < repetitions; ++i) RETURN_IF_ERROR(Repeat(i));
     graph_.AddOutput("done", done);
@@ -51,11 +48,17 @@ class Builder {
  private:
   Shape StartShape() const {
     switch (probe_.what) {
-      case Probe::What::kOperator: return {probe_.size / kRow, kRow};
+      case Probe::What::kOperator: {
+        if (probe_.type == "Transpose") return {probe_.size / kChannels / 4, 4, kChannels};
+        if (!IsOfImages(probe_.type)) return {probe_.size / probe_.row, probe_.row};
+        const int64_t side = std::llround(std::sqrt(static_cast<double>(probe_.size) / kChannels));
+        return {1, kChannels, side, side};
+      }
       case Probe::What::kProduct:
         if (probe_.batch > 1) return {probe_.batch, probe_.size, probe_.inner};
         return {probe_.size, probe_.inner};
-      case Probe::What::kConvolution: return {1, probe_.columns, probe_.size, probe_.size};
+      case Probe::What::kConvolution:
+        return {1, probe_.inner > 0 ? probe_.inner : probe_.columns, probe_.size, probe_.size};
       case Probe::What::kCollective: break;
     }
     const int64_t elements = probe_.size / static_cast<int64_t>(sizeof(float));
@@ -76,19 +79,22 @@ class Builder {
         }
         // Weights of their own, so that they come from memory as those of a model do.
         const Node* weight = graph_.AddConst("w", Filled({probe_.inner, probe_.columns},
-                                                         1 / static_cast<float>(probe_.inner)));
+                                                         // So that values stay as they are.
+                                                         probe_.epilogue ? 0 : 1 / static_cast<float>(probe_.inner)));
+        const ValueId before = x_;
         ASSIGN_OR_RETURN(x_, Add("MatMulV2", "product", {x_, weight->out()}));
+        if (!probe_.epilogue) return absl::OkStatus();
+        ASSIGN_OR_RETURN(x_, Add("Relu", "activation", {x_}));
+        ASSIGN_OR_RETURN(x_, Add("Add", "residual", {x_, before}));
         return absl::OkStatus();
       }
       case Probe::What::kConvolution: {
-        const Node* weight = graph_.AddConst(
-            "w", Filled({probe_.columns, probe_.depthwise ? 1 : probe_.columns, probe_.window, probe_.window},
-                        1 / static_cast<float>(probe_.columns * probe_.window * probe_.window)));
-        ASSIGN_OR_RETURN(x_, Add("Conv2D", "convolution", {x_, weight->out()},
-                                 {{"strides", std::vector<int64_t>(4, 1)},
-                                  {"pads", std::vector<int64_t>(4, probe_.window / 2)},
-                                  {"groups", probe_.depthwise ? probe_.columns : int64_t{1}},
-                                  {"data_format", std::string("NCHW")}}));
+        const int64_t from = StartShape()[1], to = probe_.columns;
+        ASSIGN_OR_RETURN(const ValueId y, Convolution(from, to));
+        if (graph_.desc(y).shape[2] != probe_.size) return absl::OkStatus();  // read by nobody
+        x_ = y;
+        if (from == to) return absl::OkStatus();
+        ASSIGN_OR_RETURN(x_, Convolution(to, from));
         return absl::OkStatus();
       }
       case Probe::What::kCollective: return Collective(number);
@@ -96,19 +102,79 @@ class Builder {
     return absl::OkStatus();
   }
 
-  absl::Status Operator(int number) {
-    const size_t operands = NumOperands(probe_.type);
-    if (operands != 1 && operands != 2) {
-      return absl::InvalidArgumentError(absl::StrCat("there is no probe of operator '", probe_.type, "'"));
+  // Of x_, whose values stay as they are: only the middle of the window counts.
+  absl::StatusOr<ValueId> Convolution(int64_t from, int64_t to) {
+    const int64_t groups = probe_.depthwise ? from : 1, window = probe_.window, stride = probe_.stride;
+    Shape shape{to, from / groups, window, window};
+    if (probe_.transposed) std::swap(shape[0], shape[1]);
+    std::vector<float> weights(static_cast<size_t>(NumElements(shape)));
+    const int64_t taps = window * window;
+    for (size_t tap = static_cast<size_t>(taps / 2); tap < weights.size(); tap += static_cast<size_t>(taps)) {
+      weights[tap] = static_cast<float>(groups) / static_cast<float>(from);
     }
-    const std::vector<int64_t> parameter = ParameterOf(probe_.type);
-    if (number == 0 && operands == 2) second_ = graph_.AddConst("second", Filled(StartShape(), 1))->out();
-    if (number == 0 && !parameter.empty()) second_ = graph_.AddConst("parameter", Tensor::Int64s(parameter))->out();
+    AttrMap attrs{{"strides", std::vector<int64_t>{1, 1, stride, stride}},
+                  {"pads", std::vector<int64_t>(4, probe_.transposed ? (window - stride) / 2 : window / 2)},
+                  {"groups", groups},
+                  {"data_format", std::string("NCHW")}};
+    const ValueId filter = graph_.AddConst("w", Tensor::Of<float>(shape, weights))->out();
+    if (!probe_.transposed) return Add("Conv2D", "convolution", {x_, filter}, attrs);
+    const int64_t side = probe_.size * stride;
+    attrs.emplace("input_size", std::vector<int64_t>{1, to, side, side});
+    return Add("Conv2DTransposeD", "convolution", {x_, filter}, attrs);
+  }
+
+  // What an operator has beside x_, the same each time.
+  absl::Status AddParameters() {
+    const auto floats = [&](Shape shape) { rest_.push_back(graph_.AddConst("second", Filled(std::move(shape), 1))->out()); };
+    const auto ints = [&](const std::vector<int64_t>& values) {
+      rest_.push_back(graph_.AddConst("parameter", Tensor::Int64s(values))->out());
+    };
+    const std::string& type = probe_.type;
+    const Shape shape = StartShape();
+    if (type == "Transpose") {
+      ints({1, 0, 2});
+    } else if (type == "ReduceMean") {
+      ints({1});
+    } else if (type == "GatherV2") {
+      std::vector<int64_t> backwards(static_cast<size_t>(shape[0]));
+      std::iota(backwards.rbegin(), backwards.rend(), 0);
+      ints(backwards);
+      ints({0});
+    } else if (type == "ConcatD") {
+      rest_.push_back(x_);
+      attrs_ = {{"concat_dim", int64_t{1}}, {"N", int64_t{2}}};
+    } else if (type == "BroadcastTo") {
+      ints({2, shape[0], shape[1]});
+    } else if (type == "RmsNorm") {
+      floats({probe_.row});
+    } else if (type == "LayerNormV4") {
+      ints({probe_.row});
+      floats({probe_.row});
+      floats({probe_.row});
+    } else if (type == "MaxPoolV3") {
+      attrs_ = {{"ksize", std::vector<int64_t>{1, 1, 3, 3}}, {"strides", std::vector<int64_t>{1, 1, 2, 2}},
+                {"pads", std::vector<int64_t>(4, 1)},        {"padding_mode", std::string("CALCULATED")},
+                {"data_format", std::string("NCHW")}};
+    } else if (type == "Resize") {
+      rest_ = {ValueId(), graph_.AddConst("scales", Tensor::Of<float>({4}, {1, 1, 2, 2}))->out()};
+      attrs_ = {{"coordinate_transformation_mode", std::string("asymmetric")}, {"nearest_mode", std::string("floor")}};
+    } else if (type != "GlobalAveragePool") {
+      const OpDef* op = OpRegistry::Get().Find(type);
+      if (op == nullptr || op->inputs.empty() || op->inputs.size() > 2) {
+        return absl::InvalidArgumentError(absl::StrCat("there is no probe of operator '", type, "'"));
+      }
+      if (op->inputs.size() == 2) floats(shape);
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Operator(int number) {
+    if (number == 0) RETURN_IF_ERROR(AddParameters());
     std::vector<ValueId> inputs{x_};
-    if (second_.valid()) inputs.push_back(second_);
-    ASSIGN_OR_RETURN(const ValueId y, Add(probe_.type, "operator", std::move(inputs)));
+    inputs.insert(inputs.end(), rest_.begin(), rest_.end());
+    ASSIGN_OR_RETURN(const ValueId y, Add(probe_.type, "operator", std::move(inputs), attrs_));
     // What has another shape is read by nobody; the rest is a chain.
-    if (graph_.desc(y).shape == graph_.desc(x_).shape) x_ = y;
+    if (graph_.desc(y).shape == graph_.desc(x_).shape && !Shrinks(probe_.type)) x_ = y;
     return absl::OkStatus();
   }
 
@@ -174,43 +240,36 @@ class Builder {
   const int rank_, ranks_;
   Graph graph_;
   ValueId x_, second_;
+  std::vector<ValueId> rest_;
+  AttrMap attrs_;
 };
 
 }  // namespace
 
-double Probe::bytes() const {
-  const double element = sizeof(float);
-  if (what == What::kCollective) return static_cast<double>(size);
-  if (what == What::kProduct) {
-    return element * static_cast<double>(batch * (size * inner + inner * columns + size * columns));
+absl::StatusOr<std::vector<OperatorWork>> Probe::Work() const {
+  ASSIGN_OR_RETURN(const Graph graph, Builder(*this, 0, 1).Build(1));
+  const Mesh mesh({0});
+  const Cluster cluster = Cluster::Local(1);
+  Resharder resharder(mesh, cluster);
+  const Epilogues epilogues = FindEpilogues(graph);
+  std::vector<OperatorWork> all;
+  for (const int32_t id : graph.NodeIds()) {
+    const Node& node = *graph.node(id);
+    if (node.is_data() || node.is_const() || node.is("NetOutput") || node.name() == kDone) continue;
+    ASSIGN_OR_RETURN(const std::vector<Strategy> strategies, EnumerateStrategies(graph, node, cluster, resharder));
+    OperatorWork work = LocalWork(graph, node, mesh, strategies[0]);
+    if (work.type == node.type()) work.type = OpRegistry::Get().Find(node.type())->type;  // which outlives the node
+    work.epilogue = epilogues.contains(id);
+    all.push_back(work);
   }
-  if (what == What::kConvolution) {
-    return element * static_cast<double>(2 * columns * size * size + columns * taps());
-  }
-  const double read = element * static_cast<double>(size) * static_cast<double>(NumOperands(type));
-  return read + element * static_cast<double>(type == "ReduceMean" ? size / kRow : size);
+  return all;
 }
 
 int64_t Probe::weights() const {
   if (what == What::kProduct && batch == 1) return inner * columns;
-  return what == What::kConvolution ? columns * taps() : 0;
-}
-
-OperatorWork Probe::work() const {
-  if (what == What::kConvolution) {
-    return {.type = depthwise ? "DepthwiseConv2D" : "Conv2D",
-            .flops = 2.0 * static_cast<double>(columns * taps()) * static_cast<double>(size * size),
-            .bytes = bytes(),
-            .rows = size * size,
-            .columns = depthwise ? 0 : columns,
-            .inner = taps()};
-  }
-  return {.type = "BatchMatMulV2",
-          .flops = 2.0 * static_cast<double>(batch * size) * static_cast<double>(columns) * static_cast<double>(inner),
-          .bytes = bytes(),
-          .rows = batch * size,
-          .columns = columns,
-          .inner = inner};
+  if (what != What::kConvolution) return 0;
+  const int64_t from = depthwise ? 1 : inner > 0 ? inner : columns;
+  return from * columns * window * window * (inner > 0 && inner != columns ? 2 : 1);
 }
 
 absl::StatusOr<SlicedModel> ProbeModel(const Probe& probe, const std::vector<LogicalDeviceId>& devices, int repetitions) {

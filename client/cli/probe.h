@@ -16,26 +16,27 @@ namespace omserve::cli {
 struct Probe {
   enum class What { kOperator, kProduct, kConvolution, kCollective };
   What what = What::kOperator;
-  std::string type;  // of the operator: "SoftmaxV2"; of one or two equal operands, or "Transpose", "ReduceMean" (of rows)
+  std::string type;  // kOperator: "SoftmaxV2"
   CollectiveKind collective = CollectiveKind::kAllReduce;  // over all devices of the probe
   // kOperator: elements of a float tensor. kCollective: bytes of payload, as for Cluster::CollectiveTime. kProduct: rows.
-  // kConvolution: height and width of an image of `columns` channels, in and out.
+  // kConvolution: height and width of the image.
   int64_t size = 0;
   // kProduct: of rows x inner by inner x columns. With a batch, of so many pairs of computed values, as in attention; else
-  // by weights, each time others, and columns must equal inner.
+  // by weights, each time others, and columns must equal inner. kConvolution: from `inner` channels (0: as many) to `columns`
+  // and, unless it changes the image's size, back again.
   int64_t columns = 0, inner = 0, batch = 1;
-  // kConvolution: width and height of the window; whether each channel is by itself.
-  int64_t window = 3;
-  bool depthwise = false;
+  bool epilogue = false;  // kProduct by weights: an activation and a residual behind it
+  // kConvolution: width and height of the window, its step, which is 1 or 2; whether each channel is by itself; whether it is
+  // a transposed one, which makes the image larger by the step.
+  int64_t window = 3, stride = 1;
+  bool depthwise = false, transposed = false;
+  int64_t row = 64;  // kOperator: elements that lie together: what an axis of a softmax has, a gather copies at once
 
-  // Read and written by one repetition, each once.
-  double bytes() const;
-  // Of products and convolutions: what it is to a device.
-  OperatorWork work() const;
+  // The operators of one repetition as plans price them. Names live as long as the registry of operators. INVALID_ARGUMENT
+  // names an operator of which there is no probe.
+  absl::StatusOr<std::vector<OperatorWork>> Work() const;
   // Elements of weights that each repetition has for itself.
   int64_t weights() const;
-  // kConvolution: what one element of the result is a sum of.
-  int64_t taps() const { return window * window * (depthwise ? 1 : columns); }
 };
 
 // The model of `repetitions`, one slice on each device. INVALID_ARGUMENT names an operator of which there is no probe.

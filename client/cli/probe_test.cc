@@ -14,6 +14,14 @@ int Count(const Graph& graph, const std::string& type) {
   return count;
 }
 
+// Of a repetition that is one operator.
+OperatorWork WorkOf(const Probe& probe) {
+  const auto works = probe.Work();
+  EXPECT_TRUE(works.ok()) << works.status();
+  if (!works.ok() || works->size() != 1) return {};
+  return works->front();
+}
+
 const std::vector<LogicalDeviceId> kTwo{{0, 0, 0, 0}, {0, 1, 0, 0}};
 
 TEST(ProbeTest, OperatorsAndProductsNeedNoGroup) {
@@ -23,28 +31,31 @@ TEST(ProbeTest, OperatorsAndProductsNeedNoGroup) {
   EXPECT_TRUE(CheckModelInfo(model->info).ok());
   EXPECT_TRUE(model->info.groups.empty());
   EXPECT_EQ(Count(model->graphs[1], "Add"), 5);
-  EXPECT_EQ(add.bytes(), 3 * 4 * 640);
-  EXPECT_EQ((Probe{.type = "SoftmaxV2", .size = 640}.bytes()), 2 * 4 * 640);
+  EXPECT_EQ(WorkOf(add).bytes, 3 * 4 * 640);
+  EXPECT_EQ(WorkOf({.type = "SoftmaxV2", .size = 640}).bytes, 2 * 4 * 640);
 
-  for (const char* type : {"Transpose", "ReduceMean", "Gelu", "RealDiv"}) {
-    const auto moved = ProbeModel({.type = type, .size = 640}, kTwo, 3);
+  for (const char* type : {"Transpose", "ReduceMean", "Gelu", "RealDiv", "HardSwish", "RmsNorm", "LayerNormV4", "GatherV2", "ConcatD",
+                           "BroadcastTo", "MaxPoolV3", "GlobalAveragePool", "Resize"}) {
+    const auto moved = ProbeModel({.type = type, .size = 1024}, kTwo, 3);
     ASSERT_TRUE(moved.ok()) << moved.status();
     EXPECT_EQ(Count(moved->graphs[0], type), 3);
   }
-  EXPECT_EQ((Probe{.type = "ReduceMean", .size = 640}.bytes()), 4 * 650);
+  EXPECT_EQ(WorkOf({.type = "Resize", .size = 1024}).bytes, 4 * (1024 + 4 + 4096));
+  EXPECT_EQ(WorkOf({.type = "SoftmaxV2", .size = 640}).pieces, 10);
+  EXPECT_EQ(WorkOf({.type = "GatherV2", .size = 640, .row = 4}).pieces, 160);
 
   const Probe product{.what = Probe::What::kProduct, .size = 3, .columns = 16, .inner = 16};
   const auto products = ProbeModel(product, {kTwo[0]}, 4);
   ASSERT_TRUE(products.ok()) << products.status();
   EXPECT_EQ(Count(products->graphs[0], "MatMulV2"), 4);
-  EXPECT_EQ(product.work().flops, 2 * 3 * 16 * 16);
+  EXPECT_EQ(WorkOf(product).flops, 2 * 3 * 16 * 16);
 
   const Probe attention{.what = Probe::What::kProduct, .size = 3, .columns = 5, .inner = 16, .batch = 4};
   const auto scores = ProbeModel(attention, {kTwo[0]}, 4);
   ASSERT_TRUE(scores.ok()) << scores.status();
   EXPECT_EQ(Count(scores->graphs[0], "BatchMatMulV2"), 4);
-  EXPECT_EQ(attention.work().rows, 12);
-  EXPECT_EQ(attention.bytes(), 4 * 4 * (3 * 16 + 16 * 5 + 3 * 5));
+  EXPECT_EQ(WorkOf(attention).rows, 12);
+  EXPECT_EQ(WorkOf(attention).bytes, 4 * 4 * (3 * 16 + 16 * 5 + 3 * 5));
 }
 
 TEST(ProbeTest, ConvolutionsKeepTheirImage) {
@@ -52,8 +63,46 @@ TEST(ProbeTest, ConvolutionsKeepTheirImage) {
   const auto model = ProbeModel(probe, {kTwo[0]}, 3);
   ASSERT_TRUE(model.ok()) << model.status();
   EXPECT_EQ(Count(model->graphs[0], "Conv2D"), 3);
-  EXPECT_EQ(probe.work().flops, 2 * 4 * 4 * 9 * 49);
-  EXPECT_EQ(probe.bytes(), 4 * (2 * 4 * 49 + 4 * 4 * 9));
+  EXPECT_EQ(WorkOf(probe).flops, 2 * 4 * 4 * 9 * 49);
+  EXPECT_EQ(WorkOf(probe).bytes, 4 * (2 * 4 * 49 + 4 * 4 * 9));
+  EXPECT_EQ(probe.weights(), 4 * 4 * 9);
+}
+
+TEST(ProbeTest, ConvolutionsToOtherChannelsAndBack) {
+  const Probe probe{.what = Probe::What::kConvolution, .size = 7, .columns = 6, .inner = 4, .window = 1};
+  const auto model = ProbeModel(probe, {kTwo[0]}, 3);
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ(Count(model->graphs[0], "Conv2D"), 6);
+  const auto works = probe.Work();
+  ASSERT_TRUE(works.ok()) << works.status();
+  ASSERT_EQ(works->size(), 2u);
+  EXPECT_EQ(works->at(0).variant, "Conv2D/pointwise");
+  EXPECT_EQ(works->at(0).columns, 6);
+  EXPECT_EQ(works->at(1).columns, 4);
+  EXPECT_EQ(probe.weights(), 2 * 4 * 6);
+}
+
+TEST(ProbeTest, ConvolutionsThatChangeTheImage) {
+  const OperatorWork smaller = WorkOf({.what = Probe::What::kConvolution, .size = 8, .columns = 16, .inner = 3, .stride = 2});
+  EXPECT_EQ(smaller.rows, 16);
+  EXPECT_EQ(smaller.inner, 27);
+  for (const int64_t window : {2, 4}) {
+    const OperatorWork larger =
+        WorkOf({.what = Probe::What::kConvolution, .size = 8, .columns = 2, .inner = 3, .window = window, .stride = 2, .transposed = true});
+    EXPECT_EQ(larger.variant, "Conv2DTranspose");
+    EXPECT_EQ(larger.rows, 256);
+    EXPECT_EQ(larger.columns, 2);
+  }
+}
+
+TEST(ProbeTest, EpiloguesAreWhatFollowsAProduct) {
+  const Probe probe{.what = Probe::What::kProduct, .size = 8, .columns = 16, .inner = 16, .epilogue = true};
+  const auto works = probe.Work();
+  ASSERT_TRUE(works.ok()) << works.status();
+  ASSERT_EQ(works->size(), 3u);
+  EXPECT_FALSE(works->at(0).epilogue);
+  EXPECT_TRUE(works->at(1).epilogue);
+  EXPECT_TRUE(works->at(2).epilogue);
 }
 
 // What a probe says of itself is what plans are priced by.
@@ -88,7 +137,7 @@ TEST(ProbeTest, ConvolutionsArePricedAsTheyAreMeasured) {
       rates.half_rows = 3;
       rates.half_inner = 4;
     }
-    EXPECT_NEAR(seconds[1] - seconds[0], rates.Seconds(probe.work()), 1e-9) << depthwise;
+    EXPECT_NEAR(seconds[1] - seconds[0], rates.Seconds(WorkOf(probe)), 1e-9) << depthwise;
   }
 }
 

@@ -3,14 +3,24 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 
 namespace omserve::cli {
 namespace {
 
-double Squares(const OperatorRates& rates, const std::vector<MeasuredProduct>& measured) {
+using Moving = std::optional<CostCurve>;
+
+double Predicted(const OperatorRates& rates, const MeasuredProduct& product, const Moving& moving) {
+  const MeasuredOperator priced{.rates = rates, .by_bytes = moving};
+  double seconds = 0;
+  for (const OperatorWork& work : product.works) seconds += priced.Seconds(work, rates);
+  return seconds;
+}
+
+double Squares(const OperatorRates& rates, const std::vector<MeasuredProduct>& measured, const Moving& moving) {
   double sum = 0;
   for (const MeasuredProduct& product : measured) {
-    const double error = std::log(rates.Seconds(product.work) / product.seconds);
+    const double error = std::log(Predicted(rates, product, moving) / product.seconds);
     sum += error * error;
   }
   return sum;
@@ -30,14 +40,22 @@ OperatorRates With(OperatorRates rates, const std::array<double, 4>& logs) {
 
 }  // namespace
 
-OperatorRates FitProducts(OperatorRates rates, const std::vector<MeasuredProduct>& measured) {
+OperatorRates FitProducts(OperatorRates rates, const std::vector<MeasuredProduct>& measured, const Moving& moving) {
   if (measured.empty()) return rates;
   double fastest = 0;
-  for (const MeasuredProduct& product : measured) fastest = std::max(fastest, product.work.flops / product.seconds);
+  OperatorRates no_computing = rates;
+  no_computing.flops_per_second = std::numeric_limits<double>::infinity();
+  for (const MeasuredProduct& product : measured) {
+    double flops = 0;
+    for (const OperatorWork& work : product.works) flops += work.flops;
+    // What does not overlap took its time too, at least when it is not most of it.
+    const double beside = (1 - rates.overlap) * Predicted(no_computing, product, moving);
+    fastest = std::max(fastest, flops / std::max(product.seconds - beside, product.seconds / 2));
+  }
   // Four parameters and a smooth valley: steps along each axis, halved when none helps.
   const double most = std::log(kMostAboveReached * fastest);
   std::array<double, 4> best{most, std::log(4), std::log(8), std::log(8)};
-  double least = Squares(With(rates, best), measured);
+  double least = Squares(With(rates, best), measured, moving);
   for (double step = 2; step > 1e-3;) {
     bool helped = false;
     for (size_t axis = 0; axis < best.size(); ++axis) {
@@ -45,7 +63,7 @@ OperatorRates FitProducts(OperatorRates rates, const std::vector<MeasuredProduct
         std::array<double, 4> next = best;
         next[axis] += direction;
         next[0] = std::min(next[0], most);
-        const double squares = Squares(With(rates, next), measured);
+        const double squares = Squares(With(rates, next), measured, moving);
         if (squares >= least) continue;
         least = squares;
         best = next;
@@ -57,9 +75,9 @@ OperatorRates FitProducts(OperatorRates rates, const std::vector<MeasuredProduct
   return With(rates, best);
 }
 
-double MeanError(const OperatorRates& rates, const std::vector<MeasuredProduct>& measured) {
+double MeanError(const OperatorRates& rates, const std::vector<MeasuredProduct>& measured, const Moving& moving) {
   double sum = 0;
-  for (const MeasuredProduct& product : measured) sum += std::abs(rates.Seconds(product.work) / product.seconds - 1);
+  for (const MeasuredProduct& product : measured) sum += std::abs(Predicted(rates, product, moving) / product.seconds - 1);
   return measured.empty() ? 0 : sum / static_cast<double>(measured.size());
 }
 

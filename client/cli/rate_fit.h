@@ -2,6 +2,7 @@
 #ifndef OMSERVE_CLIENT_CLI_RATE_FIT_H_
 #define OMSERVE_CLIENT_CLI_RATE_FIT_H_
 
+#include <optional>
 #include <vector>
 
 #include "core/cluster/operator_cost.h"
@@ -9,16 +10,19 @@
 namespace omserve::cli {
 
 struct MeasuredProduct {
-  OperatorWork work;
-  double seconds = 0;
+  std::vector<OperatorWork> works;  // one after the other
+  double seconds = 0;               // of all
 };
 
 // Peak and half sizes that bring `rates` closest to what was measured, by squares of
-// log(predicted / measured); its start and bandwidth stay. Deterministic.
-OperatorRates FitProducts(OperatorRates rates, const std::vector<MeasuredProduct>& measured);
+// log(predicted / measured); its start, bandwidth and overlap stay. With `moving` (bytes -> seconds) it is in the place of start and
+// bandwidth. Deterministic.
+OperatorRates FitProducts(OperatorRates rates, const std::vector<MeasuredProduct>& measured,
+                          const std::optional<CostCurve>& moving = std::nullopt);
 
 // Mean of |predicted / measured - 1|.
-double MeanError(const OperatorRates& rates, const std::vector<MeasuredProduct>& measured);
+double MeanError(const OperatorRates& rates, const std::vector<MeasuredProduct>& measured,
+                 const std::optional<CostCurve>& moving = std::nullopt);
 
 }  // namespace omserve::cli
 

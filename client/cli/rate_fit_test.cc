@@ -21,7 +21,7 @@ std::vector<MeasuredProduct> Measure(const OperatorRates& truth, double noise) {
                                 .rows = rows,
                                 .columns = columns,
                                 .inner = inner};
-        measured.push_back({work, truth.Seconds(work) * std::exp(error(rng))});
+        measured.push_back({{work}, truth.Seconds(work) * std::exp(error(rng))});
       }
     }
   }
@@ -43,6 +43,27 @@ TEST(RateFitTest, FindsTheRatesThatMadeTheTimes) {
   EXPECT_LT(MeanError(fitted, Measure(truth, 0)), 0.01);
   // Noise of 5 % does not lead it astray.
   EXPECT_LT(MeanError(FitProducts(start, Measure(truth, 0.05)), Measure(truth, 0)), 0.05);
+}
+
+TEST(RateFitTest, WhatMovingTakesIsAddedToComputing) {
+  OperatorRates truth{.flops_per_second = 5e10, .bytes_per_second = 1, .overlap = 0};
+  truth.half_columns = 30;
+  const std::optional<CostCurve> moving = CostCurve::Make({{0, 1e-6}, {1e6, 1e-4}}).value();
+  const MeasuredOperator priced{.rates = truth, .by_bytes = moving};
+  std::vector<MeasuredProduct> measured;
+  for (const int64_t columns : {8, 32, 256}) {
+    for (const double bytes : {1e4, 3e5}) {
+      const OperatorWork there{.flops = 2e4 * static_cast<double>(columns), .bytes = bytes, .columns = columns};
+      OperatorWork back = there;
+      back.columns = 512;
+      measured.push_back({{there, back}, priced.Seconds(there, truth) + priced.Seconds(back, truth)});
+    }
+  }
+  OperatorRates start = truth;
+  start.flops_per_second = 1e9;
+  start.half_columns = 0;
+  EXPECT_LT(MeanError(FitProducts(start, measured, moving), measured, moving), 0.03);
+  EXPECT_GT(MeanError(start, measured, moving), 0.5);
 }
 
 TEST(RateFitTest, NothingMeasuredChangesNothing) {
