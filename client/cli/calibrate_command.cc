@@ -29,11 +29,12 @@ namespace {
 using nlohmann::ordered_json;
 
 constexpr char kModel[] = "omctl_calibrate";
-// Runs of a probe that are timed; of these the lower quartile counts, for what else the machine does only adds.
-constexpr int kRuns = 11;
+// Runs of a probe that are timed; of these the second quickest counts, for what else the machine does only adds.
+constexpr int kRuns = 13;
+constexpr int kCounts = 1;
 constexpr int kWarmRuns = 2;
 // A long probe has so many repetitions more than a short one that they take about this long.
-constexpr double kProbeSeconds = 5e-3;
+constexpr double kProbeSeconds = 3e-3;
 constexpr int kShortRepetitions = 2;
 constexpr int kMostRepetitions = 2000;
 // How often a probe is tried whose long form seems no slower than its short one.
@@ -433,8 +434,8 @@ class Calibration {
       RETURN_IF_ERROR(client_.Run(kModel, inputs, session_.Bounded(client::RunOptions{})).status());
       if (i >= kWarmRuns) times.push_back(absl::ToDoubleSeconds(absl::Now() - begin));
     }
-    std::nth_element(times.begin(), times.begin() + kRuns / 4, times.end());
-    return times[kRuns / 4];
+    std::nth_element(times.begin(), times.begin() + kCounts, times.end());
+    return times[kCounts];
   }
 
   Session& session_;

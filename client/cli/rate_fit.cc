@@ -30,11 +30,15 @@ double Squares(const OperatorRates& rates, const std::vector<MeasuredProduct>& m
 // have it so.
 constexpr double kMostAboveReached = 1.1;
 
-OperatorRates With(OperatorRates rates, const std::array<double, 4>& logs) {
+// The logarithms of peak, half sizes, and what is added to the start.
+using Logs = std::array<double, 5>;
+
+OperatorRates With(OperatorRates rates, const Logs& logs) {
   rates.flops_per_second = std::exp(logs[0]);
   rates.half_rows = std::exp(logs[1]);
   rates.half_columns = std::exp(logs[2]);
   rates.half_inner = std::exp(logs[3]);
+  rates.start_seconds += std::exp(logs[4]);
   return rates;
 }
 
@@ -52,15 +56,15 @@ OperatorRates FitProducts(OperatorRates rates, const std::vector<MeasuredProduct
     const double beside = (1 - rates.overlap) * Predicted(no_computing, product, moving);
     fastest = std::max(fastest, flops / std::max(product.seconds - beside, product.seconds / 2));
   }
-  // Four parameters and a smooth valley: steps along each axis, halved when none helps.
+  // Few parameters and a smooth valley: steps along each axis, halved when none helps.
   const double most = std::log(kMostAboveReached * fastest);
-  std::array<double, 4> best{most, std::log(4), std::log(8), std::log(8)};
+  Logs best{most, std::log(4), std::log(8), std::log(8), std::log(1e-8)};
   double least = Squares(With(rates, best), measured, moving);
   for (double step = 2; step > 1e-3;) {
     bool helped = false;
     for (size_t axis = 0; axis < best.size(); ++axis) {
       for (const double direction : {step, -step}) {
-        std::array<double, 4> next = best;
+        Logs next = best;
         next[axis] += direction;
         next[0] = std::min(next[0], most);
         const double squares = Squares(With(rates, next), measured, moving);
