@@ -45,8 +45,9 @@ constexpr double kMostProbeBytes = 96e6;
 constexpr int64_t kNarrowWindow = 3;  // whose taps cost less than moving the image
 constexpr int64_t kSmall = 256;  // elements: next to nothing to do
 constexpr int64_t kHeads = 8;
-// Of probes whose operator treats pieces one by one: elements of a piece, and of short ones with that many elements in all.
-constexpr int64_t kPiece = 256, kShortPiece = 16, kShortPieces = 64 << 10;
+// Of probes whose operator treats pieces one by one: elements of a piece, and of short ones, which fill no vector, with that many
+// elements in all.
+constexpr int64_t kPiece = 256, kShortPiece = 12, kShortPieces = 48 << 10;
 constexpr int64_t kLarge = int64_t{8} << 20;  // elements: no cache holds them
 // What is measured.
 struct Extent {
@@ -95,7 +96,7 @@ Extent ExtentOf(bool quick) {
            Convolution(8, 24, 1, 24), Convolution(16, 96, 1, 17), Convolution(32, 200, 1, 14), Convolution(16, 32, 1, 224),
            Convolution(48, 96, 1, 80), Convolution(64, 256, 1, 56), Convolution(256, 1024, 1, 14), Convolution(512, 2048, 1, 7),
            Convolution(24, 96, 1, 1),
-           Transposed(16, 16, 2, 28), Transposed(24, 24, 4, 80), Transposed(24, 1, 4, 160)},
+           Transposed(32, 16, 2, 28), Transposed(24, 24, 2, 80), Transposed(24, 1, 2, 160), Transposed(16, 16, 4, 40)},
           {4 << 10, 64 << 10, 1 << 20, 8 << 20},
           {CollectiveKind::kAllReduce, CollectiveKind::kAllGather, CollectiveKind::kReduceScatter,
            CollectiveKind::kAllToAll, CollectiveKind::kBroadcast, CollectiveKind::kSendReceive}};
@@ -174,7 +175,12 @@ class Calibration {
       }
       return curves * extent_.payloads.size();
     };
-    const size_t of_a_kind = 1 + extent_.operators.size() * extent_.operator_sizes.size() +
+    size_t of_pieces = 0;  // probes that operators on pieces have besides
+    for (const std::string& type : extent_.operators) {
+      const auto works = Probe{.type = type, .size = kSmall}.Work();
+      if (works.ok() && works->front().pieces > 0) of_pieces += 2;
+    }
+    const size_t of_a_kind = 1 + of_pieces + extent_.operators.size() * extent_.operator_sizes.size() +
                              extent_.rows.size() * extent_.columns.size() +
                              2 * extent_.positions.size() * extent_.head_sizes.size() + extent_.convolutions.size() + 2;
     to_do_ = kinds.size() * of_a_kind + links(most) + links(workers.size());

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <limits>
 
 namespace omserve::cli {
 namespace {
@@ -17,11 +16,15 @@ double Predicted(const OperatorRates& rates, const MeasuredProduct& product, con
   return seconds;
 }
 
-double Squares(const OperatorRates& rates, const std::vector<MeasuredProduct>& measured, const Moving& moving) {
+// Errors beyond this count by their size, not its square: a measurement that something else disturbed bends little.
+constexpr double kOddError = 0.2;
+
+// Of log(predicted / measured).
+double Distance(const OperatorRates& rates, const std::vector<MeasuredProduct>& measured, const Moving& moving) {
   double sum = 0;
   for (const MeasuredProduct& product : measured) {
-    const double error = std::log(Predicted(rates, product, moving) / product.seconds);
-    sum += error * error;
+    const double error = std::abs(std::log(Predicted(rates, product, moving) / product.seconds));
+    sum += error < kOddError ? error * error : kOddError * (2 * error - kOddError);
   }
   return sum;
 }
@@ -47,19 +50,15 @@ OperatorRates With(OperatorRates rates, const Logs& logs) {
 OperatorRates FitProducts(OperatorRates rates, const std::vector<MeasuredProduct>& measured, const Moving& moving) {
   if (measured.empty()) return rates;
   double fastest = 0;
-  OperatorRates no_computing = rates;
-  no_computing.flops_per_second = std::numeric_limits<double>::infinity();
   for (const MeasuredProduct& product : measured) {
     double flops = 0;
     for (const OperatorWork& work : product.works) flops += work.flops;
-    // What does not overlap took its time too, at least when it is not most of it.
-    const double beside = (1 - rates.overlap) * Predicted(no_computing, product, moving);
-    fastest = std::max(fastest, flops / std::max(product.seconds - beside, product.seconds / 2));
+    fastest = std::max(fastest, flops / product.seconds);
   }
   // Few parameters and a smooth valley: steps along each axis, halved when none helps.
   const double most = std::log(kMostAboveReached * fastest);
   Logs best{most, std::log(4), std::log(8), std::log(8), std::log(1e-8)};
-  double least = Squares(With(rates, best), measured, moving);
+  double least = Distance(With(rates, best), measured, moving);
   for (double step = 2; step > 1e-3;) {
     bool helped = false;
     for (size_t axis = 0; axis < best.size(); ++axis) {
@@ -67,9 +66,9 @@ OperatorRates FitProducts(OperatorRates rates, const std::vector<MeasuredProduct
         Logs next = best;
         next[axis] += direction;
         next[0] = std::min(next[0], most);
-        const double squares = Squares(With(rates, next), measured, moving);
-        if (squares >= least) continue;
-        least = squares;
+        const double distance = Distance(With(rates, next), measured, moving);
+        if (distance >= least) continue;
+        least = distance;
         best = next;
         helped = true;
       }

@@ -14,9 +14,9 @@ struct MeasuredProduct {
   double seconds = 0;               // of all
 };
 
-// Peak, half sizes and a start of at least that of `rates` that bring it closest to what was measured, by squares of
-// log(predicted / measured); its bandwidth and overlap stay. With `moving` (bytes -> seconds) it is in the place of start and
-// bandwidth. Deterministic.
+// Peak, half sizes and a start of at least that of `rates` that bring it closest to what was measured, by the squares of
+// log(predicted / measured), or its size where it is large; its bandwidth and overlap stay. With `moving` (bytes -> seconds)
+// that is in the place of start and bandwidth. Deterministic.
 OperatorRates FitProducts(OperatorRates rates, const std::vector<MeasuredProduct>& measured,
                           const std::optional<CostCurve>& moving = std::nullopt);
 

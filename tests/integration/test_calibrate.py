@@ -26,7 +26,11 @@ def test_measured_costs_are_positive_and_increase(costs):
     device = measured["devices"]["cpu"]
     assert all(device[rate] > 0 for rate in ("flops_per_second", "bytes_per_second", "start_seconds"))
     curves = [operator["by_bytes"] for operator in device["operators"].values() if "by_bytes" in operator]
-    assert device["operators"]["BatchMatMulV2"]["flops_per_second"] > 0 and device["operators"]["Conv2D"]["flops_per_second"] > 0
+    assert 0 <= device["epilogue_share"] <= 1
+    for kind in ("BatchMatMulV2", "Conv2D", "Conv2D/pointwise", "DepthwiseConv2D"):
+        assert device["operators"][kind]["flops_per_second"] > 0
+    assert device["operators"]["Conv2D"]["by_bytes"] == device["operators"]["DepthwiseConv2D"]["by_bytes"]
+    assert device["operators"]["SoftmaxV2"].get("piece_seconds", 0) >= 0
     for level in ("intra_node", "inter_node"):
         assert measured["links"][level]["bytes_per_second"] > 0
         kinds = {(entry["kind"], entry["ranks"]) for entry in measured["links"][level]["collectives"]}
