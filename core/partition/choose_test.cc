@@ -4,6 +4,7 @@
 #include <limits>
 #include <random>
 #include <set>
+#include <string>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -20,6 +21,16 @@ namespace {
 using testing::HasSubstr;
 
 const GptSize kSmall{.layers = 4, .hidden = 64, .heads = 4, .vocabulary = 128, .batch = 1, .tokens = 32};
+
+// One node of so many devices, with links of so many times the usual speed.
+Cluster Cards(int devices, double links, double gigabytes) {
+  std::string items;
+  for (int i = 0; i < devices; ++i) absl::StrAppend(&items, i == 0 ? "" : ",", R"({"item_id":)", i, "}");
+  return Cluster::FromJson(absl::StrCat(R"({"cluster":[{"cluster_nodes":[{"node_id":0,"node_type":"n","item_list":[)", items,
+                                        R"(]}]}],"node_def":[{"node_type":"n","resource_type":"X86","support_links":"[PCIE]",
+      "item_type":"cpu"}],"item_def":[{"item_type":"cpu","resource_type":"Ascend","memory":"[DDR:1GB]",
+      "aic_type":"[X:1]"}]})"), "c.json").value().Scaled(links, gigabytes);
+}
 
 TEST(ChooseTest, SizesMustMultiplyToTheDevices) {
   const Cluster cluster = Cluster::Local(8);
@@ -140,20 +151,18 @@ TEST(ChooseTest, AutomaticIsNeverWorseThanGivenSizes) {
 // What is said of all ways to cut a model into stages holds for any of them, where memory binds and where it does not.
 TEST(ChooseTest, NoStagesAreBelowTheBoundOfTheirSize) {
   const Graph graph = GptGraph({.layers = 4, .hidden = 256, .heads = 4, .vocabulary = 128, .batch = 1, .tokens = 8});
-  const Cluster cluster = Cluster::FromJson(R"({"cluster":[{"cluster_nodes":[{"node_id":0,"node_type":"n","item_list":[
-      {"item_id":0},{"item_id":1},{"item_id":2},{"item_id":3}]}]}],"node_def":[{"node_type":"n",
-      "resource_type":"X86","support_links":"[PCIE]","item_type":"cpu"}],"item_def":[{"item_type":"cpu",
-      "resource_type":"Ascend","memory":"[DDR:1GB]","aic_type":"[X:1]"}]})", "c.json").value().Scaled(0.01, 0.008);  // slow links: whole weights are fastest
+  const Cluster cluster = Cards(8, /*links=*/0.01, /*gigabytes=*/0.008);  // whole weights are fastest
   PlanOptions options;
   options.cut_weights = false;
   const auto search = PlanSearch::Create(graph, cluster, options);
   ASSERT_TRUE(search.ok()) << search.status();
   const std::vector<std::vector<Mesh>> sizes{StageMeshes({0, 1}, 2, {}), StageMeshes({0, 1, 2, 3}, 2, {2}),
-                                             StageMeshes({0, 1, 2, 3}, 4, {})};
+                                             StageMeshes({0, 1, 2, 3}, 4, {}),
+                                             StageMeshes({0, 1, 2, 3, 4, 5, 6, 7}, 2, {2, 2})};
   std::mt19937 rng(1);
   int bound_by_memory = 0, planned = 0;
   for (const std::vector<Mesh>& stages : sizes) {
-    for (double memory : {1.0, 0.3, 0.25}) {
+    for (double memory : {1.0, 0.3, 0.25, 0.15}) {
       (*search)->ScaleMemory(memory);
       const auto bound = (*search)->Bound(stages, std::numeric_limits<double>::infinity(), {});
       ASSERT_TRUE(bound.ok()) << bound.status();
@@ -254,10 +263,7 @@ TEST(ChooseTest, WithoutTimeThereIsAPlanThatSaysWhatItsBoundIsOf) {
 
 TEST(ChooseTest, WhatFitsNoWaySaysHowMuchIsMissing) {
   const Graph graph = GptGraph({.layers = 4, .hidden = 256, .heads = 4, .vocabulary = 128, .batch = 1, .tokens = 8});
-  const Cluster cluster = Cluster::FromJson(R"({"cluster":[{"cluster_nodes":[{"node_id":0,"node_type":"n",
-      "item_list":[{"item_id":0},{"item_id":1}]}]}],"node_def":[{"node_type":"n","resource_type":"X86",
-      "support_links":"[PCIE]","item_type":"cpu"}],"item_def":[{"item_type":"cpu","resource_type":"Ascend",
-      "memory":"[DDR:1GB]","aic_type":"[X:1]"}]})", "c.json").value().Scaled(1, 0.001);
+  const Cluster cluster = Cards(2, /*links=*/1, /*gigabytes=*/0.001);
   for (PlanObjective objective : {PlanObjective::kLatency, PlanObjective::kThroughput}) {
     ParallelOptions options;
     options.automatic = true;
@@ -272,10 +278,7 @@ TEST(ChooseTest, WhatFitsNoWaySaysHowMuchIsMissing) {
 TEST(ChooseTest, OnePlannerAnswersForSeveralMemories) {
   const Graph graph =
       GptGraph({.layers = 4, .hidden = 256, .heads = 4, .vocabulary = 128, .batch = 1, .tokens = 8});
-  Cluster cluster = Cluster::FromJson(R"({"cluster":[{"cluster_nodes":[{"node_id":0,"node_type":"n","item_list":[
-      {"item_id":0},{"item_id":1},{"item_id":2},{"item_id":3}]}]}],"node_def":[{"node_type":"n",
-      "resource_type":"X86","support_links":"[PCIE]","item_type":"cpu"}],"item_def":[{"item_type":"cpu",
-      "resource_type":"Ascend","memory":"[DDR:1GB]","aic_type":"[X:1]"}]})", "c.json").value().Scaled(1, 0.008);
+  const Cluster cluster = Cards(4, /*links=*/1, /*gigabytes=*/0.008);
   ParallelOptions options;
   options.automatic = true;
   const auto planner = ModelPlanner::Create(graph, cluster, options);

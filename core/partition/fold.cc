@@ -24,7 +24,7 @@ struct Stretch {
   int entry = -1;
   int exit = -1;
   std::vector<int> inside;  // those with a choice, without entry and exit
-  // In which its inside is eliminated, whatever the costs; nothing while not asked for or when its tables would be too large.
+  // In which its inside is eliminated, whatever the costs; nothing while not asked for, or when tables would be too large.
   std::optional<std::vector<int>> order;
   std::shared_ptr<const SolvedSegment> solved;
 };

@@ -188,7 +188,8 @@ void MemoryPrices::ChangeOver(const Solution& first, const Solution& second, Pro
   auto cost_of = [&](size_t v, const Solution& there, const Solution& here) {
     double cost = (*problem_.network.unary[v])[value(here, v)];
     for (const SharedNetwork::Edge* edge : in[v]) {
-      cost += (*edge->cost)[in_network(there, static_cast<size_t>(edge->a)) * network.unary[v]->size() + in_network(here, v)];
+      const size_t row = in_network(there, static_cast<size_t>(edge->a));
+      cost += (*edge->cost)[row * network.unary[v]->size() + in_network(here, v)];
     }
     return cost;
   };
