@@ -45,9 +45,8 @@ constexpr double kMostProbeBytes = 96e6;
 constexpr int64_t kNarrowWindow = 3;  // whose taps cost less than moving the image
 constexpr int64_t kSmall = 256;  // elements: next to nothing to do
 constexpr int64_t kHeads = 8;
-// Of probes whose operator treats pieces one by one: elements of a piece, and of short ones, which fill no vector, with that many
-// elements in all.
-constexpr int64_t kPiece = 256, kShortPiece = 12, kShortPieces = 48 << 10;
+// Of probes whose operator treats pieces one by one: elements of a piece, and of short ones, with that many elements in all.
+constexpr int64_t kPiece = 256, kShortPiece = 8, kShortPieces = 64 << 10;
 constexpr int64_t kLarge = int64_t{8} << 20;  // elements: no cache holds them
 // What is measured.
 struct Extent {
@@ -82,7 +81,7 @@ Extent ExtentOf(bool quick) {
   }
   return {{"Add", "Mul", "Sub", "RealDiv", "Relu", "Sigmoid", "Tanh", "Erf", "Gelu", "Swish", "HardSwish", "Sqrt", "SoftmaxV2",
            "RmsNorm", "LayerNormV4", "ReduceMean", "GlobalAveragePool", "MaxPoolV3", "Resize", "Transpose", "ConcatD", "GatherV2",
-           "BroadcastTo"},
+           "BroadcastTo", "SelectV2"},
           {256, 4 << 10, 64 << 10, 1 << 20},
           {1, 8, 64, 256},
           {16, 64, 256, 768},

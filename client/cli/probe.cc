@@ -1,6 +1,8 @@
 #include "client/cli/probe.h"
 
+#include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <numeric>
 #include <utility>
 
@@ -17,6 +19,8 @@ constexpr char kGroup[] = "probe";
 constexpr char kDone[] = "done";
 // Of an image that is pooled or resized.
 constexpr int64_t kChannels = 16;
+// Of what is transposed or masked as in attention.
+constexpr int64_t kHeads = 4, kHeadSize = 32;
 
 Tensor Filled(Shape shape, float value) {
   return Tensor::Of<float>(shape, std::vector<float>(static_cast<size_t>(NumElements(shape)), value));
@@ -49,7 +53,8 @@ class Builder {
   Shape StartShape() const {
     switch (probe_.what) {
       case Probe::What::kOperator: {
-        if (probe_.type == "Transpose") return {probe_.size / kChannels / 4, 4, kChannels};
+        if (probe_.type == "Transpose") return {probe_.size / (kHeads * kHeadSize), kHeads, kHeadSize};
+        if (probe_.type == "SelectV2") return {kHeads, probe_.size / (kHeads * kHeadSize), kHeadSize};
         if (!IsOfImages(probe_.type)) return {probe_.size / probe_.row, probe_.row};
         const int64_t side = std::llround(std::sqrt(static_cast<double>(probe_.size) / kChannels));
         return {1, kChannels, side, side};
@@ -143,6 +148,13 @@ class Builder {
     } else if (type == "ConcatD") {
       rest_.push_back(x_);
       attrs_ = {{"concat_dim", int64_t{1}}, {"N", int64_t{2}}};
+    } else if (type == "SelectV2") {
+      // One mask for all heads, which lets everything through.
+      std::byte* mask = nullptr;
+      Tensor all = Tensor::Allocate({DataType::kBool, {shape[1], shape[2]}}, &mask);
+      std::fill_n(mask, all.byte_size(), std::byte{1});
+      first_ = {graph_.AddConst("mask", std::move(all))->out()};
+      rest_ = {graph_.AddConst("hidden", Tensor::Scalar<float>(0))->out()};
     } else if (type == "BroadcastTo") {
       ints({2, shape[0], shape[1]});
     } else if (type == "RmsNorm") {
@@ -170,7 +182,8 @@ class Builder {
 
   absl::Status Operator(int number) {
     if (number == 0) RETURN_IF_ERROR(AddParameters());
-    std::vector<ValueId> inputs{x_};
+    std::vector<ValueId> inputs = first_;
+    inputs.push_back(x_);
     inputs.insert(inputs.end(), rest_.begin(), rest_.end());
     ASSIGN_OR_RETURN(const ValueId y, Add(probe_.type, "operator", std::move(inputs), attrs_));
     // What has another shape is read by nobody; the rest is a chain.
@@ -240,7 +253,7 @@ class Builder {
   const int rank_, ranks_;
   Graph graph_;
   ValueId x_, second_;
-  std::vector<ValueId> rest_;
+  std::vector<ValueId> first_, rest_;  // inputs before and behind x_
   AttrMap attrs_;
 };
 

@@ -35,7 +35,7 @@ TEST(ProbeTest, OperatorsAndProductsNeedNoGroup) {
   EXPECT_EQ(WorkOf({.type = "SoftmaxV2", .size = 640}).bytes, 2 * 4 * 640);
 
   for (const char* type : {"Transpose", "ReduceMean", "Gelu", "RealDiv", "HardSwish", "RmsNorm", "LayerNormV4", "GatherV2", "ConcatD",
-                           "BroadcastTo", "MaxPoolV3", "GlobalAveragePool", "Resize"}) {
+                           "BroadcastTo", "SelectV2", "MaxPoolV3", "GlobalAveragePool", "Resize"}) {
     const auto moved = ProbeModel({.type = type, .size = 1024}, kTwo, 3);
     ASSERT_TRUE(moved.ok()) << moved.status();
     EXPECT_EQ(Count(moved->graphs[0], type), 3);

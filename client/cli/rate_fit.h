@@ -15,7 +15,7 @@ struct MeasuredProduct {
 };
 
 // Peak, half sizes and a start of at least that of `rates` that bring it closest to what was measured, by the squares of
-// log(predicted / measured), or its size where it is large; its bandwidth and overlap stay. With `moving` (bytes -> seconds)
+// log(predicted / measured), or its size where it is large, most where it is of long products; its bandwidth and overlap stay. With `moving` (bytes -> seconds)
 // that is in the place of start and bandwidth. Deterministic.
 OperatorRates FitProducts(OperatorRates rates, const std::vector<MeasuredProduct>& measured,
                           const std::optional<CostCurve>& moving = std::nullopt);
