@@ -42,6 +42,7 @@ constexpr int kAttempts = 5;
 // Of weights, in all slices of a probe together.
 constexpr double kMostProbeBytes = 96e6;
 
+constexpr char kPool[] = "MaxPoolV3";
 constexpr int64_t kNarrowWindow = 3;  // whose taps cost less than moving the image
 constexpr int64_t kSmall = 256;  // elements: next to nothing to do
 constexpr int64_t kHeads = 8;
@@ -80,7 +81,7 @@ Extent ExtentOf(bool quick) {
             {4 << 10, 1 << 20}, {CollectiveKind::kAllReduce, CollectiveKind::kSendReceive}};
   }
   return {{"Add", "Mul", "Sub", "RealDiv", "Relu", "Sigmoid", "Tanh", "Erf", "Gelu", "Swish", "HardSwish", "Sqrt", "SoftmaxV2",
-           "RmsNorm", "LayerNormV4", "ReduceMean", "GlobalAveragePool", "MaxPoolV3", "Resize", "Transpose", "ConcatD", "GatherV2",
+           "RmsNorm", "LayerNormV4", "ReduceMean", "GlobalAveragePool", kPool, "Resize", "Transpose", "ConcatD", "GatherV2",
            "BroadcastTo", "SelectV2"},
           {256, 4 << 10, 64 << 10, 1 << 20},
           {1, 8, 64, 256},
@@ -200,6 +201,7 @@ class Calibration {
       const CostCurve::Point& middle = made[made.size() / 2];
       speeds.push_back(middle.first / middle.second);
       table_.AddRow({kind, type, BytesText(static_cast<uint64_t>(made.back().first)), MillisecondsText(made.back().second)});
+      if (type == kPool) RETURN_IF_ERROR(PriceByTaps(CostCurve::Point(made.front()), CostCurve::Point(made.back()), memory, &device));
     }
     // Operators that were not measured are as the middle one of those that were.
     std::sort(starts.begin(), starts.end());
@@ -253,6 +255,20 @@ class Calibration {
     }
     ASSIGN_OR_RETURN(made.by_bytes, Increasing(std::move(points)));
     return made;
+  }
+
+  // Pools take the elements under their windows one by one, however large those are.
+  absl::Status PriceByTaps(const CostCurve::Point& least, const CostCurve::Point& most, double memory, CostFile::Device* device) const {
+    const Probe probe{.type = kPool, .size = extent_.operator_sizes.back()};
+    ASSIGN_OR_RETURN(const std::vector<OperatorWork> works, probe.Work());
+    for (const char* type : {kPool, "AvgPoolV2"}) {
+      CostFile::Operator& made = device->operators[type];
+      made.by_bytes.reset();
+      made.rates = {{"flops_per_second", works[0].flops / most.second},
+                    {"bytes_per_second", memory},
+                    {"start_seconds", least.second}};
+    }
+    return absl::OkStatus();
   }
 
   std::vector<Probe> Products() const {
