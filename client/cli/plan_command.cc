@@ -77,32 +77,37 @@ std::string Difference(double seconds, double before) {
 // What the plan would be on a cluster that differs in one thing.
 struct Change {
   std::string what;
-  double seconds = 0;   // 0: no plan
+  double seconds = 0;   // of the objective; 0: no plan
   std::string outcome;  // why there is none
 };
 
 std::vector<Change> WhatWouldChange(const Graph& graph, const Cluster& cluster, const ParallelOptions& options, const Plan& found,
-                                    ModelPlanner& planner, const WaitLimit& limit) {
+                                    bool communicates, ModelPlanner& planner, const WaitLimit& limit) {
   std::vector<Change> changes;
   if (!options.plan.empty()) return changes;  // the plan is given: nothing is left to choose
   ParallelOptions brief = options;  // a question beside the plan is not to take as long as it
   brief.search_seconds = options.search_seconds / 4;
-  // Whatever is found in that time: with better links or more memory the plan itself still works, as with worse links.
+  // Whatever is found in that time: with faster links or more memory the plan itself still works.
   auto as_it_is = [&](double links, double memory) {
-    if (memory < 1) return std::numeric_limits<double>::infinity();
-    if (links == 1) return found.seconds;
-    const absl::StatusOr<Plan> same = PlanFromText(PlanToText(graph, cluster, found), "plan", graph, cluster.Scaled(links, memory));
-    return same.ok() ? same->seconds : std::numeric_limits<double>::infinity();
+    if (memory > 1) return found.objective_seconds;
+    if (links > 1 && found.objective_seconds == found.seconds) {
+      const absl::StatusOr<Plan> same = PlanFromText(PlanToText(graph, cluster, found), "plan", graph, cluster.Scaled(links, 1));
+      if (same.ok()) return same->seconds;
+    }
+    return std::numeric_limits<double>::infinity();
   };
   for (const auto& [what, links, memory] : {std::tuple<const char*, double, double>{"links twice as fast", 2, 1},
                                             {"links half as fast", 0.5, 1},
                                             {"twice the memory", 1, 2},
                                             {"half the memory", 1, 0.5}}) {
+    if (links < 1 && !communicates) {  // others only become slower
+      changes.push_back({what, found.objective_seconds, ""});
+      continue;
+    }
     const absl::StatusOr<Plan> plan =
         links == 1 ? planner.Find(memory, limit) : PlanModel(graph, cluster.Scaled(links, memory), brief, limit);
     if (plan.ok()) {
-      const bool run = options.objective != PlanObjective::kThroughput;
-      changes.push_back({what, run ? std::min(plan->seconds, as_it_is(links, memory)) : plan->seconds, ""});
+      changes.push_back({what, std::min(plan->objective_seconds, as_it_is(links, memory)), ""});
     } else {
       changes.push_back({what, 0, std::string(plan.status().message())});
     }
@@ -163,8 +168,21 @@ ordered_json ToJson(const std::string& model, const PlanReport& report, const Pl
           {"what_would_change", would}};
 }
 
+// What plans are chosen by.
+const char* Measure(PlanObjective objective, int micro_batches) {
+  switch (objective) {
+    case PlanObjective::kLatency:
+      return micro_batches > 1 ? "the time of a request" : "the time of a run";
+    case PlanObjective::kThroughput:
+      return "the time between answers";
+    case PlanObjective::kDecode:
+      return "the time of a token";
+  }
+  return "";
+}
+
 std::string ToText(const std::string& model, const PlanReport& report, const PlanSimulation& simulation,
-                   const std::vector<Change>& changes) {
+                   const std::vector<Change>& changes, const char* measure) {
   std::string proof = "no bound is known";
   if (report.exact) {
     proof = "optimal for these stages and meshes";
@@ -215,11 +233,11 @@ std::string ToText(const std::string& model, const PlanReport& report, const Pla
                      BytesText(static_cast<uint64_t>(reshard->bytes))});
   }
   if (!reshards.empty()) absl::StrAppend(&text, "\n", reshards.ToString());
-  if (!changes.empty()) absl::StrAppend(&text, "\nwhat would change\n");
+  if (!changes.empty()) absl::StrAppend(&text, "\nwhat would change ", measure, "\n");
   for (const Change& change : changes) {
     absl::StrAppend(&text, "  ", change.what, ": ",
                     change.outcome.empty()
-                        ? Difference(change.seconds, report.seconds)
+                        ? Difference(change.seconds, report.objective_seconds)
                         : change.outcome,
                     "\n");
   }
@@ -280,12 +298,15 @@ absl::StatusOr<int> RunPlan(Session& session, const PlanArguments& arguments) {
     RETURN_IF_ERROR(WriteFileAtomically(arguments.save_plan, PlanToText(graph, cluster, plan)));
   }
   if (!arguments.html.empty()) RETURN_IF_ERROR(WriteFileAtomically(arguments.html, PlanHtml(name, report, simulation)));
-  const std::vector<Change> changes = WhatWouldChange(graph, cluster, planned->options, planned->plan, *planned->planner, limit);
+  const bool communicates = std::any_of(report.stages.begin(), report.stages.end(),
+                                        [](const PlanReport::Stage& stage) { return stage.communication_seconds > 0; });
+  const std::vector<Change> changes =
+      WhatWouldChange(graph, cluster, planned->options, plan, communicates, *planned->planner, limit);
   RETURN_IF_ERROR(limit.Check("what would change"));
   if (session.json()) {
     session.PrintJson(ToJson(name, report, simulation, changes));
   } else {
-    session.Print(ToText(name, report, simulation, changes));
+    session.Print(ToText(name, report, simulation, changes, Measure(planned->options.objective, simulation.micro_batches)));
   }
   return 0;
 }

@@ -117,7 +117,8 @@ class Chooser {
     }
     if (!failure_.ok()) return failure_;
     return absl::InvalidArgumentError(
-        "EF1012: no replicas x stages x tensor parallel size agrees with what is asked");
+        absl::StrCat("EF1012: no replicas x stages x tensor parallel size agrees with what is asked; more than ", kMostStages,
+                     " pipeline stages are taken only when pipe_stage_num asks for them"));
   }
 
   Plan Best(bool all_tried) {

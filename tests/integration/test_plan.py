@@ -142,7 +142,13 @@ def test_a_policy_is_no_plan(omctl, model, tmp_path):
 
 
 def test_choosing_by_throughput(omctl, model):
-    assert plan(omctl, model, "--auto", "--objective", "throughput")["replicas"] == 4
+    report = plan(omctl, model, "--auto", "--objective", "throughput")
+    assert report["replicas"] == 4
+    assert report["objective_seconds"] == pytest.approx(report["seconds"] / 4)
+    # Copies say nothing to each other: links are no matter.
+    for change in report["what_would_change"]:
+        assert change["seconds"] == pytest.approx(report["objective_seconds"])
+    assert "what would change the time between answers" in omctl("plan", model, "--auto", "--objective", "throughput").stdout
     whole = plan(omctl, model, "--auto", "--objective", "throughput", "--global-batch", 256)["simulation"]
     assert whole["micro_batches"] == 4 and whole["request_seconds"] == pytest.approx(whole["seconds"])
 
