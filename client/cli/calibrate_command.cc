@@ -201,7 +201,10 @@ class Calibration {
       const CostCurve::Point& middle = made[made.size() / 2];
       speeds.push_back(middle.first / middle.second);
       table_.AddRow({kind, type, BytesText(static_cast<uint64_t>(made.back().first)), MillisecondsText(made.back().second)});
-      if (type == kPool) RETURN_IF_ERROR(PriceByTaps(CostCurve::Point(made.front()), CostCurve::Point(made.back()), memory, &device));
+      if (type == kPool) {
+        const CostCurve::Point least = made.front(), most = made.back();  // which are replaced
+        RETURN_IF_ERROR(PriceByTaps(least, most, memory, &device));
+      }
     }
     // Operators that were not measured are as the middle one of those that were.
     std::sort(starts.begin(), starts.end());
@@ -249,6 +252,7 @@ class Calibration {
       made.piece_seconds = std::max(0.0, (cut.seconds - whole.seconds) /
                                              static_cast<double>(cut.works[0].pieces - whole.works[0].pieces));
       for (size_t i = 0; i < points.size(); ++i) {
+        // What is left is moving, which takes some time whatever noise says.
         const double pieces = made.piece_seconds * static_cast<double>(all[i].works[0].pieces);
         points[i].second = std::max(points[i].second - pieces, points[i].second / 10);
       }
@@ -258,7 +262,8 @@ class Calibration {
   }
 
   // Pools take the elements under their windows one by one, however large those are.
-  absl::Status PriceByTaps(const CostCurve::Point& least, const CostCurve::Point& most, double memory, CostFile::Device* device) const {
+  absl::Status PriceByTaps(const CostCurve::Point& least, const CostCurve::Point& most, double memory,
+                           CostFile::Device* device) const {
     const Probe probe{.type = kPool, .size = extent_.operator_sizes.back()};
     ASSIGN_OR_RETURN(const std::vector<OperatorWork> works, probe.Work());
     for (const char* type : {kPool, "AvgPoolV2"}) {
@@ -311,7 +316,8 @@ class Calibration {
     rates.flops_per_second = fastest;
     depthwise.rates = ToFile(rates);
     table_.AddRow({kind, "convolutions of each channel", BytesText(static_cast<uint64_t>(moving.points().back().first)),
-                   absl::StrFormat("%s; at most %.1f Gflop/s", MillisecondsText(moving.points().back().second), 1e-9 * fastest)});
+                   absl::StrFormat("%s; at most %.1f Gflop/s", MillisecondsText(moving.points().back().second),
+                                   1e-9 * fastest)});
     for (const auto& [form, measured] : by_form) {
       rates = product;
       rates.overlap = 0;

@@ -34,8 +34,8 @@ TEST(ProbeTest, OperatorsAndProductsNeedNoGroup) {
   EXPECT_EQ(WorkOf(add).bytes, 3 * 4 * 640);
   EXPECT_EQ(WorkOf({.type = "SoftmaxV2", .size = 640}).bytes, 2 * 4 * 640);
 
-  for (const char* type : {"Transpose", "ReduceMean", "Gelu", "RealDiv", "HardSwish", "RmsNorm", "LayerNormV4", "GatherV2", "ConcatD",
-                           "BroadcastTo", "SelectV2", "MaxPoolV3", "GlobalAveragePool", "Resize"}) {
+  for (const char* type : {"Transpose", "ReduceMean", "Gelu", "RealDiv", "HardSwish", "RmsNorm", "LayerNormV4", "GatherV2",
+                           "ConcatD", "BroadcastTo", "SelectV2", "MaxPoolV3", "GlobalAveragePool", "Resize"}) {
     const auto moved = ProbeModel({.type = type, .size = 1024}, kTwo, 3);
     ASSERT_TRUE(moved.ok()) << moved.status();
     EXPECT_EQ(Count(moved->graphs[0], type), 3);
@@ -88,7 +88,8 @@ TEST(ProbeTest, ConvolutionsThatChangeTheImage) {
   EXPECT_EQ(smaller.inner, 27);
   for (const int64_t window : {2, 4}) {
     const OperatorWork larger =
-        WorkOf({.what = Probe::What::kConvolution, .size = 8, .columns = 2, .inner = 3, .window = window, .stride = 2, .transposed = true});
+        WorkOf({.what = Probe::What::kConvolution, .size = 8, .columns = 2, .inner = 3, .window = window, .stride = 2,
+                .transposed = true});
     EXPECT_EQ(larger.variant, "Conv2DTranspose");
     EXPECT_EQ(larger.rows, 256);
     EXPECT_EQ(larger.columns, 2);
