@@ -5,6 +5,7 @@
 #include <numeric>
 #include <utility>
 
+#include "absl/time/clock.h"
 #include "core/base/status.h"
 #include "core/partition/plan_search.h"
 
@@ -17,7 +18,10 @@ absl::StatusOr<PlanDraft> PlanSearch::Uncrowd(const Staging& staging, const Offe
                                               PlanDraft draft, const WaitLimit& limit) {
   constexpr int kRounds = 6;
   const size_t count = draft.choice.size();
-  // When the weights alone are too much, it only remains to tell what is nearest.
+  const auto add_up = [](PlanDraft& made) {
+    made.seconds = std::accumulate(made.stage_seconds.begin(), made.stage_seconds.end(), 0.0);
+  };
+  // When the weights alone are too much (each reader's counted, though some share theirs), fewest bytes are the last resort.
   std::vector<double> weights(memory.size(), 0);
   for (size_t v = 0; v < count; ++v) {
     weights[static_cast<size_t>(staging.stage_of[v])] +=
@@ -33,8 +37,10 @@ absl::StatusOr<PlanDraft> PlanSearch::Uncrowd(const Staging& staging, const Offe
       }
       lean.choice.push_back(static_cast<int>(least));
     }
+    lean.engine = "fewest bytes";
     PlanDraft other = DraftOf(staging, offer, std::move(lean));
-    return Missing(other, memory) < Missing(draft, memory) && Missing(other, memory) > 0 ? other : draft;
+    add_up(other);
+    return other.seconds < kNoCutoff && Missing(other, memory) < Missing(draft, memory) ? other : draft;
   }
   auto chosen = [&](size_t v) { return static_cast<size_t>(draft.choice[v]); };
   auto stage = [&](size_t v) { return static_cast<size_t>(staging.stage_of[v]); };
@@ -45,7 +51,8 @@ absl::StatusOr<PlanDraft> PlanSearch::Uncrowd(const Staging& staging, const Offe
   std::vector<bool> crowd(count, false);
   PlanDraft best = draft;
   double price = 0;  // of bytes, where a round ended
-  for (int round = 0; round < kRounds; ++round) {
+  const absl::Time end = absl::Now() + options_.solve.time_budget / 4;
+  for (int round = 0; round < kRounds && absl::Now() < end; ++round) {
     // When a stage holds too much.
     std::vector<double> alive(memory.size(), 0), most = alive, at(count, 0);
     for (size_t v = 0; v < count; ++v) {
@@ -91,7 +98,7 @@ absl::StatusOr<PlanDraft> PlanSearch::Uncrowd(const Staging& staging, const Offe
     const bool feasible = solution.feasible;
     const std::vector<int> before = std::move(draft.choice);
     draft = DraftOf(staging, offer, std::move(solution));
-    draft.seconds = std::accumulate(draft.stage_seconds.begin(), draft.stage_seconds.end(), 0.0);
+    add_up(draft);
     if (draft.choice == before || draft.seconds == kNoCutoff) break;
     // Of those that fit the fastest, else the nearest.
     if (std::pair(Missing(draft, memory), draft.seconds) < std::pair(Missing(best, memory), best.seconds)) best = draft;
