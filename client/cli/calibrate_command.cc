@@ -29,12 +29,12 @@ namespace {
 using nlohmann::ordered_json;
 
 constexpr char kModel[] = "omctl_calibrate";
-// Runs of a probe that are timed; of these the second quickest counts, for what else the machine does only adds.
+// Runs of a probe that are timed; of these the lower quartile counts, for what else the machine does only adds.
 constexpr int kRuns = 13;
-constexpr int kCounts = 1;
+constexpr int kCounts = kRuns / 4;
 constexpr int kWarmRuns = 2;
 // A long probe has so many repetitions more than a short one that they take about this long.
-constexpr double kProbeSeconds = 3e-3;
+constexpr double kProbeSeconds = 5e-3;
 constexpr int kShortRepetitions = 2;
 constexpr int kMostRepetitions = 2000;
 // How often a probe is tried whose long form seems no slower than its short one.
