@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/device/cpu/cpu_device.h"
+#include "core/device/cpu/evaluate_graph_for_tests.h"
 #include "core/ops/op.h"
 
 namespace omserve::cpu {
@@ -33,31 +34,6 @@ std::unique_ptr<CpuExecutable> Compile(const Graph& graph, bool fuse) {
   auto made = CpuExecutable::Compile(graph, {.threads = 1, .fuse = fuse}, Unlimited());
   EXPECT_TRUE(made.ok()) << made.status();
   return made.ok() ? std::unique_ptr<CpuExecutable>(static_cast<CpuExecutable*>(made->release())) : nullptr;
-}
-
-// Runs all nodes one by one.
-std::vector<Tensor> Evaluate(const Graph& graph, const std::vector<Tensor>& inputs) {
-  CpuEvaluator evaluator;
-  absl::flat_hash_map<ValueId, Tensor> values;
-  const auto order = graph.TopologicalOrder();
-  for (size_t i = 0; i < graph.inputs().size(); ++i) values[graph.node(graph.inputs()[i])->out()] = inputs[i];
-  for (int32_t id : *order) {
-    const Node& node = *graph.node(id);
-    if (node.is_data()) continue;
-    if (node.is_const()) {
-      values[node.out()] = node.constant()->Materialize();
-      continue;
-    }
-    std::vector<Tensor> arguments;
-    for (ValueId input : node.inputs()) arguments.push_back(values[input]);
-    auto outputs = evaluator.Evaluate(graph, node, arguments);
-    EXPECT_TRUE(outputs.ok()) << outputs.status();
-    if (!outputs.ok()) return {};
-    for (int o = 0; o < node.num_outputs(); ++o) values[node.out(o)] = (*outputs)[static_cast<size_t>(o)];
-  }
-  std::vector<Tensor> results;
-  for (const GraphOutput& output : graph.outputs()) results.push_back(values[output.value]);
-  return results;
 }
 
 // The same bits, but for the sign of zero, which the order of additions may change.

@@ -7,9 +7,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
-#include "core/device/cpu/cpu_device.h"
+#include "core/device/cpu/evaluate_graph_for_tests.h"
 #include "core/device/cpu/executable.h"
 
 namespace omserve::cpu {
@@ -123,26 +122,8 @@ TEST(Layouts, RandomImageGraphsEqualNodeByNodeEvaluation) {
   for (uint32_t seed = 0; seed < 200 && !HasFailure(); ++seed) {
     SCOPED_TRACE(seed);
     const RandomImageGraph random(seed);
-    CpuEvaluator evaluator;
-    absl::flat_hash_map<ValueId, Tensor> values;
-    for (size_t i = 0; i < random.inputs.size(); ++i) {
-      values[random.graph.node(random.graph.inputs()[i])->out()] = random.inputs[i];
-    }
-    const auto order = random.graph.TopologicalOrder();
-    ASSERT_TRUE(order.ok());
-    for (int32_t id : *order) {
-      const Node& node = *random.graph.node(id);
-      if (node.is_data()) continue;
-      if (node.is_const()) {
-        values[node.out()] = node.constant()->Materialize();
-        continue;
-      }
-      std::vector<Tensor> arguments;
-      for (ValueId input : node.inputs()) arguments.push_back(values[input]);
-      auto outputs = evaluator.Evaluate(random.graph, node, arguments);
-      ASSERT_TRUE(outputs.ok()) << outputs.status();
-      values[node.out()] = (*outputs)[0];
-    }
+    const std::vector<Tensor> expected = Evaluate(random.graph, random.inputs);
+    ASSERT_FALSE(expected.empty());
     for (bool fuse : {true, false}) {
       auto executable = CpuExecutable::Compile(random.graph, {.threads = 2, .fuse = fuse},
                                                std::make_shared<MemoryBudget>("cpu:0", SIZE_MAX));
@@ -152,7 +133,7 @@ TEST(Layouts, RandomImageGraphsEqualNodeByNodeEvaluation) {
       SCOPED_TRACE(fuse ? "fused" : "not fused");
       for (size_t i = 0; i < outputs->size(); ++i) {
         EXPECT_THAT((*outputs)[i].values<float>(),
-                    testing::Pointwise(testing::Eq(), values[random.graph.outputs()[i].value].values<float>()));
+                    testing::Pointwise(testing::Eq(), expected[i].values<float>()));
       }
     }
   }
