@@ -321,9 +321,4 @@ absl::StatusOr<Solution> FoldedNetwork::Solve(const Unary& unary, SegmentCache& 
   return solution;
 }
 
-absl::StatusOr<Solution> SolveFolded(const SharedNetwork& network, SegmentCache& cache, const SolveOptions& options,
-                                     const WaitLimit& limit) {
-  return FoldedNetwork(network).Solve(network.unary, cache, options, limit);
-}
-
 }  // namespace omserve

@@ -75,10 +75,6 @@ class FoldedNetwork {
   const std::unique_ptr<Chain> chain_;
 };
 
-// FoldedNetwork with the network's own costs.
-absl::StatusOr<Solution> SolveFolded(const SharedNetwork& network, SegmentCache& cache,
-                                     const SolveOptions& options = {}, const WaitLimit& limit = {});
-
 }  // namespace omserve
 
 #endif  // OMSERVE_CORE_PARTITION_FOLD_H_

@@ -65,7 +65,7 @@ TEST(FoldTest, FoldedEqualsUnfolded) {
     const SharedNetwork network = Periodic(rng, tables);
     folded += CutVariables(network).size() > 4;
     SegmentCache cache;
-    const auto short_way = SolveFolded(network, cache);
+    const auto short_way = FoldedNetwork(network).Solve(network.unary, cache);
     const CostNetwork whole = network.Expand();
     const auto long_way = Solve(whole);
     ASSERT_EQ(short_way.ok(), long_way.ok()) << seed << short_way.status() << long_way.status();
